@@ -1,0 +1,66 @@
+"""Every error that mars_map shows to a user.
+
+The message of each is one clear sentence that says what is wrong and what to do; the page and the
+shell print it as it is. Anything else that is raised is a defect of the program.
+
+    MarsMapError
+    ├── QueryError            words, tiles or limits of a query that cannot be searched
+    ├── CoordinateError       a longitude or latitude that is not on the planet or cannot be read
+    ├── RegionError           a box, band or polygon that encloses nothing
+    ├── FeatureNotFoundError  a name that the gazetteer does not have
+    ├── IndexMissingError     no index where one was expected
+    ├── IndexDamagedError     an index file that is absent, truncated or not what the manifest says
+    ├── IndexVersionError     an index of a format that this program does not read
+    ├── ModelError            encoder files that are absent or not what they should be
+    ├── ModelMismatchError    an encoder asked to search an index that another model made
+    ├── ExportError           a result that could not be written
+    └── BuildError            inputs of a build or of a training run that are absent or unusable
+"""
+
+
+class MarsMapError(Exception):
+    """Base of all errors that are meant for a user's eyes."""
+
+
+class QueryError(MarsMapError):
+    """The words, tiles or limits of a query cannot be searched."""
+
+
+class CoordinateError(MarsMapError):
+    """A longitude or latitude is not on the planet or cannot be read."""
+
+
+class RegionError(MarsMapError):
+    """A box, band or polygon encloses nothing."""
+
+
+class FeatureNotFoundError(MarsMapError):
+    """The gazetteer has no feature of that name."""
+
+
+class IndexMissingError(MarsMapError):
+    """There is no index where one was expected."""
+
+
+class IndexDamagedError(MarsMapError):
+    """An index file is absent, truncated or not what the manifest says."""
+
+
+class IndexVersionError(MarsMapError):
+    """The index is of a format that this program does not read."""
+
+
+class ModelError(MarsMapError):
+    """Encoder files are absent or not what they should be."""
+
+
+class ModelMismatchError(MarsMapError):
+    """An encoder was asked to search an index that another model made."""
+
+
+class ExportError(MarsMapError):
+    """A result could not be written."""
+
+
+class BuildError(MarsMapError):
+    """Inputs of a build or of a training run are absent or unusable."""

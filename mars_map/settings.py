@@ -1,0 +1,19 @@
+"""Paths and limits of the program: one table, read once, overridden by environment variables."""
+
+import os
+from pathlib import Path
+
+DATA_DIR = Path(os.environ.get("MARS_MAP_DATA", Path(__file__).resolve().parent.parent / "data"))
+"""Folder of the embedded default; set MARS_MAP_DATA to use another."""
+
+INDEX_DIR = Path(os.environ.get("MARS_MAP_INDEX", DATA_DIR / "index"))
+"""Index that the page and the shell open when none is named; set MARS_MAP_INDEX to change it."""
+
+MODEL_DIR = DATA_DIR / "model"
+"""Compact encoder: weights, configuration and model card."""
+
+BASEMAP_DIR = DATA_DIR / "basemap"
+"""Cloud-Optimised GeoTIFFs of the embedded basemaps."""
+
+GAZETTEER_FILE = DATA_DIR / "gazetteer.csv"
+"""Named features of Mars."""
