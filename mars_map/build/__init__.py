@@ -1,0 +1,1 @@
+"""Mosaics to windows to vectors to index; the basemaps and the gazetteer. Needs the input folder."""

@@ -1,0 +1,187 @@
+"""The engine: an index, the encoder that fits it, and queries answered exactly."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mars_map.encoders.prompts import average_vectors, fill_prompts
+from mars_map.errors import ModelMismatchError, QueryError
+from mars_map.index import TileIndex
+from mars_map.planet.regions import Region
+from mars_map.search.query import Query
+from mars_map.search.scoring import best_tiles, score_all
+
+CACHE_BYTES = 64 * 2**20
+"""Most memory that cached scores may take: about a hundred queries on the embedded index."""
+
+
+class TextEncoder(Protocol):
+    """What the engine needs of an encoder."""
+
+    model_id: str
+    """Name of the model."""
+    sha256: str
+    """Hash of its weights, hex; must be the one in the index's manifest."""
+    dim: int
+    """Dimensions of its vectors."""
+
+    def encode_text(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return one unit vector for each text, (n, dim) float32."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer to a query. Arrays are shared with the engine's cache and read-only."""
+
+    query: Query
+    """What was asked."""
+    index: TileIndex
+    """What was searched."""
+    scores: NDArray[np.float32]
+    """Cosine similarity of every tile, (n_tiles,)."""
+    hits: NDArray[np.int64]
+    """Numbers of the hits, best first, (k,)."""
+    timing_ms: dict[str, float]
+    """Milliseconds spent: encode, score, rank, total."""
+
+    @property
+    def hit_scores(self) -> NDArray[np.float32]:
+        """Scores of the hits, (k,)."""
+        return self.scores[self.hits]
+
+
+class Engine:
+    """Answers queries on one index. Safe to share between threads."""
+
+    def __init__(
+        self,
+        index: TileIndex,
+        encoder: TextEncoder | Callable[[], TextEncoder],
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        """Take an open index, and an encoder or a function that loads it at the first text query.
+
+        Raises ModelMismatchError for an encoder of another model (for a function: at that query).
+        """
+        self.index = index
+        self._lock = threading.Lock()
+        self._encoder_lock = threading.Lock()
+        self._load = encoder if callable(encoder) else None
+        self._encoder = None if callable(encoder) else check_encoder(index, encoder)
+        per_entry = index.n_tiles * np.dtype(np.float32).itemsize
+        self._scores = _Cache(max(cache_bytes // per_entry, 1))
+        self._masks = _Cache(max(cache_bytes // 4 // index.n_tiles, 1))
+
+    def encoder(self) -> TextEncoder:
+        """Return the text encoder, loaded at the first call. Raises ModelMismatchError."""
+        with self._encoder_lock:
+            if self._encoder is None:
+                assert self._load is not None
+                self._encoder = check_encoder(self.index, self._load())
+            return self._encoder
+
+    def search(self, query: Query) -> Result:
+        """Answer a query with the scores of all tiles and the ranked hits.
+
+        Example tiles are not among their own hits. Raises QueryError for tiles that the index does
+        not have, ModelMismatchError and ModelError where the encoder does not fit or load.
+        """
+        start = time.perf_counter()
+        scores, encode_ms, score_ms = self._score(query)
+        ranking = time.perf_counter()
+        allowed = None if query.region is None else self._mask(query.region)
+        if query.tiles:
+            allowed = np.ones(self.index.n_tiles, bool) if allowed is None else allowed.copy()
+            allowed[self._tile_numbers(query)] = False
+        hits = best_tiles(scores, query.top_k, allowed=allowed, threshold=query.threshold)
+        end = time.perf_counter()
+        timing = {
+            "encode": encode_ms,
+            "score": score_ms,
+            "rank": (end - ranking) * 1e3,
+            "total": (end - start) * 1e3,
+        }
+        return Result(query, self.index, scores, hits, timing)
+
+    def region_mask(self, region: Region | None) -> NDArray[np.bool_] | None:
+        """Tell which tile centres lie in a region, (n_tiles,) bool; None for the whole planet."""
+        return None if region is None else self._mask(region)
+
+    def _score(self, query: Query) -> tuple[NDArray[np.float32], float, float]:
+        with self._lock:
+            scores = self._scores.get(query.subject)
+        if scores is not None:
+            return scores, 0.0, 0.0
+        start = time.perf_counter()
+        vector = self._vector(query)
+        encoded = time.perf_counter()
+        scores = score_all(self.index, vector)
+        scores.flags.writeable = False
+        end = time.perf_counter()
+        with self._lock:
+            self._scores.put(query.subject, scores)
+        return scores, (encoded - start) * 1e3, (end - encoded) * 1e3
+
+    def _vector(self, query: Query) -> NDArray[np.float32]:
+        if query.text:
+            texts = fill_prompts(query.prompts, query.text)
+            return average_vectors(self.encoder().encode_text(texts))
+        vectors = [self.index.vector(tile) for tile in self._tile_numbers(query)]
+        return average_vectors(np.array(vectors))
+
+    def _tile_numbers(self, query: Query) -> list[int]:
+        numbers = [self.index.grid.number_of(name) for name in query.tiles]
+        unknown = [name for name, n in zip(query.tiles, numbers, strict=True) if n < 0]
+        if unknown:
+            raise QueryError(
+                f'The index has no tile "{unknown[0][:40]}"; click the map to pick one.'
+            )
+        return numbers
+
+    def _mask(self, region: Region) -> NDArray[np.bool_]:
+        with self._lock:
+            mask = self._masks.get(region)
+        if mask is None:
+            mask = region.contains(*self.index.grid.centers)
+            with self._lock:
+                self._masks.put(region, mask)
+        return mask
+
+
+def check_encoder(index: TileIndex, encoder: TextEncoder) -> TextEncoder:
+    """Return the encoder if it made the index's vectors, or raise ModelMismatchError."""
+    model = index.manifest.model
+    if encoder.sha256 != model.sha256 or encoder.dim != model.dim:
+        raise ModelMismatchError(
+            f'The index was made by the model "{model.id}" ({model.sha256[:8]}) and cannot be '
+            f'searched with "{encoder.model_id}" ({encoder.sha256[:8]}); use the model that made '
+            "it, or build the index again."
+        )
+    return encoder
+
+
+class _Cache:
+    """The most recently used entries, up to a number. The caller holds the lock."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[Hashable, NDArray] = OrderedDict()
+
+    def get(self, key: Hashable) -> NDArray | None:
+        if key in self._entries:
+            self._entries.move_to_end(key)
+        return self._entries.get(key)
+
+    def put(self, key: Hashable, value: NDArray) -> None:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)

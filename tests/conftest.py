@@ -1,0 +1,68 @@
+"""Shared fixtures: a small index with structure, and an engine on it."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mars_map.index import ModelCard, TileIndex, write_index
+from mars_map.planet.grid import EqualAreaGrid
+from mars_map.search import Engine, Query, Result
+
+DIM = 32
+
+
+class WordEncoder:
+    """A bag of words: each word is a fixed random direction. Enough to tell queries apart."""
+
+    model_id = "bag of words"
+    sha256 = hashlib.sha256(b"bag of words").hexdigest()
+    dim = DIM
+
+    def encode_text(self, texts: list[str]) -> NDArray[np.float32]:
+        vectors = np.array([np.sum([_direction(w) for w in t.split()], axis=0) for t in texts])
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _direction(word: str) -> NDArray[np.float64]:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4])
+    return np.random.default_rng(seed).normal(size=DIM)
+
+
+def make_index(folder: Path, grid: EqualAreaGrid | None = None, **options) -> TileIndex:
+    """Write an index whose vectors vary smoothly over the planet, so that neighbours are alike."""
+    grid = grid or EqualAreaGrid(6.0)
+    lon, lat = (np.radians(v) for v in grid.centers)
+    position = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    vectors = np.tanh(position @ np.random.default_rng(7).normal(size=(3, DIM)) * 2)
+    vectors += np.random.default_rng(8).normal(scale=0.05, size=vectors.shape)
+    return write_index(
+        folder,
+        grid=grid,
+        vectors=vectors,
+        model=ModelCard(WordEncoder.model_id, WordEncoder.sha256, DIM),
+        source="made up for a test",
+        licence="public domain",
+        synthetic=True,
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_index(tmp_path_factory: pytest.TempPathFactory) -> TileIndex:
+    """An index of about 1,150 tiles of six degrees."""
+    return make_index(tmp_path_factory.mktemp("small") / "index")
+
+
+@pytest.fixture(scope="session")
+def small_engine(small_index: TileIndex) -> Engine:
+    """An engine on the small index that understands any words."""
+    return Engine(small_index, WordEncoder())
+
+
+@pytest.fixture(scope="session")
+def small_result(small_engine: Engine) -> Result:
+    """Twenty hits for words."""
+    return small_engine.search(Query("chaos at the head of an outflow channel", top_k=20))
