@@ -34,7 +34,9 @@ def test_longitudes_are_read_as_people_write_them(text, expected):
     assert c.parse_longitude(text) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("text", ["", "E", "12 N", "400", "-181", "-5 W", "nan", "1e3", "<b>", "١٢x"])
+@pytest.mark.parametrize(
+    "text", ["", "E", "12 N", "400", "-181", "-5 W", "nan", "1e3", "<b>", "١٢x"]
+)
 def test_what_is_no_longitude_is_refused_in_a_sentence(text):
     with pytest.raises(CoordinateError, match=r"\.$"):
         c.parse_longitude(text)
@@ -52,7 +54,8 @@ def test_what_is_no_latitude_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["137.8,-5.4", "137.8 E, 5.4 S", "5.4 S, 137.8 E", "222.2 W; -5.4", "5.4 south, 137.8 east"]
+    "text",
+    ["137.8,-5.4", "137.8 E, 5.4 S", "5.4 S, 137.8 E", "222.2 W; -5.4", "5.4 south, 137.8 east"],
 )
 def test_points_are_read_in_both_orders(text):
     assert c.parse_point(text) == pytest.approx((137.8, -5.4))

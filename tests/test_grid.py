@@ -45,7 +45,9 @@ def test_the_antimeridian_and_both_poles_have_tiles(grid):
     edge = grid.row_edges[-1]
     assert grid.tile_at(180.0, 0.05) == grid.tile_at(-180.0, 0.05)
     assert grid.tile_at(0.0, edge) == grid.tile_at(0.0, edge - 1e-9)
-    assert grid.tile_at(np.array([0.0]), np.array([90.0]))[0] == (-1 if edge < 90 else grid.tile_at(0, 90))
+    assert grid.tile_at(np.array([0.0]), np.array([90.0]))[0] == (
+        -1 if edge < 90 else grid.tile_at(0, 90)
+    )
 
 
 def test_tiles_of_the_equal_area_grid_are_about_equal_in_area():
@@ -78,7 +80,19 @@ def test_ids_read_back(grid):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "r", "rc", "r1c1", "r000c9999", "r999c0000", "r-01c0001", "r000c0000x", "R000c0000", "r٠٠٠c0000"]
+    "name",
+    [
+        "",
+        "r",
+        "rc",
+        "r1c1",
+        "r000c9999",
+        "r999c0000",
+        "r-01c0001",
+        "r000c0000x",
+        "R000c0000",
+        "r٠٠٠c0000",
+    ],
 )
 def test_foreign_ids_have_no_tile(name):
     assert EqualAreaGrid(0.5).number_of(name) == -1
@@ -97,7 +111,8 @@ def test_a_manifest_describes_the_grid(grid):
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"kind": "hexagons"}, {"kind": "regular", "step_deg": 0.7}, {"kind": "regular", "x": 1}]
+    "values",
+    [{}, {"kind": "hexagons"}, {"kind": "regular", "step_deg": 0.7}, {"kind": "regular", "x": 1}],
 )
 def test_an_unknown_grid_is_refused(values):
     with pytest.raises(IndexDamagedError):

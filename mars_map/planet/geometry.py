@@ -25,8 +25,7 @@ def split_at_antimeridian(ring: Sequence[tuple[float, float]]) -> shapely.Geomet
     """
     lon = np.unwrap(np.array([vertex[0] for vertex in ring], float), period=360.0)
     lat = [vertex[1] for vertex in ring]
-    closing = abs(lon[0] - lon[-1])
-    if closing > 180.0 + 1e-9 and len(ring) > 2 and _edge(ring[-1][0], ring[0][0]) != closing:
+    if abs(lon[0] - lon[-1]) > 180.0:
         return shapely.Polygon()
     polygon = shapely.Polygon(list(zip(lon, lat, strict=True)))
     if not polygon.is_valid:
@@ -49,7 +48,3 @@ def wrap_geometry(geometry: shapely.Geometry) -> shapely.Geometry:
     if len(polygons) == 1:
         return polygons[0]
     return shapely.MultiPolygon(polygons)
-
-
-def _edge(lon1: float, lon2: float) -> float:
-    return abs(lon1 - lon2)

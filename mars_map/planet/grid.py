@@ -63,10 +63,9 @@ class Grid:
     def bounds(self, tiles: ArrayLike) -> NDArray[np.float64]:
         """Return west, south, east, north in degrees of tiles given by number, (..., 4)."""
         rows, columns = self.rows_and_columns(tiles)
-        width = 360.0 / self.row_columns[rows]
+        n = self.row_columns[rows]
         # East is computed like the next tile's west, so that neighbours share an edge exactly.
-        west = -180.0 + columns * width
-        east = -180.0 + (columns + 1) * width
+        west, east = _meridian(columns, n), _meridian(columns + 1, n)
         return np.stack([west, self.row_edges[rows], east, self.row_edges[rows + 1]], axis=-1)
 
     def tile_at(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.int64]:
@@ -83,8 +82,8 @@ class Grid:
         n = self.row_columns[rows]
         columns = np.clip(np.floor((lon + 180.0) / (360.0 / n)).astype(np.int64), 0, n - 1)
         # The division rounds; compare with the edges as `bounds` computes them.
-        columns = columns - (lon < -180.0 + columns * (360.0 / n))
-        columns = columns + (lon >= -180.0 + (columns + 1) * (360.0 / n))
+        columns = columns - (lon < _meridian(columns, n))
+        columns = columns + (lon >= _meridian(columns + 1, n))
         columns = np.clip(columns, 0, n - 1)
         return np.where(inside, self.row_starts[rows] + columns, -1)[()]
 
@@ -93,9 +92,8 @@ class Grid:
 
         Neighbours across the antimeridian count; across a pole they do not.
         """
-        (row,), (column,) = self.rows_and_columns([tile])
-        width = 360.0 / self.row_columns[row]
-        west, east = -180.0 + column * width, -180.0 + (column + 1) * width
+        (row,), (_column,) = self.rows_and_columns([tile])
+        west, _, east, _ = self.bounds(tile)
         found: set[int] = set()
         for other in range(max(row - 1, 0), min(row + 2, len(self.row_columns))):
             n = self.row_columns[other]
@@ -109,7 +107,7 @@ class Grid:
     def names(self, tiles: ArrayLike) -> NDArray:
         """Return the ids of tiles given by number, an array of str: "r123c0456", row and column."""
         rows, columns = self.rows_and_columns(tiles)
-        return np.array([f"r{r:03d}c{c:04d}" for r, c in zip(rows.flat, columns.flat)], object)
+        return np.array([f"r{r:03d}c{c:04d}" for r, c in zip(rows.flat, columns.flat, strict=False)], object)
 
     def number_of(self, name: str) -> int:
         """Return the number of the tile with this id, -1 where the grid has none."""
@@ -194,6 +192,11 @@ def grid_from_dict(values: dict[str, Any]) -> Grid:
         return _KINDS[values.pop("kind")](**values)
     except (KeyError, TypeError, ValueError) as error:
         raise IndexDamagedError(f"The manifest describes no known tile grid: {error}.") from error
+
+
+def _meridian(columns: NDArray[np.int64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    # Multiplied first: the last column then ends at 180 exactly.
+    return -180.0 + columns * 360.0 / n
 
 
 def _check_step(step: float, south: float, north: float) -> None:

@@ -51,7 +51,7 @@ class Box(Region):
     """Northern border, degrees."""
 
     def __post_init__(self) -> None:
-        _check_latitudes(self.south, self.north)
+        _store_latitudes(self)
         for name in ("west", "east"):
             value = float(getattr(self, name))
             if not math.isfinite(value) or not -180.0 <= value <= 360.0:
@@ -101,7 +101,7 @@ class LatitudeBand(Region):
     """Northern border, degrees."""
 
     def __post_init__(self) -> None:
-        _check_latitudes(self.south, self.north)
+        _store_latitudes(self)
 
     def contains(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
         """Tell which points lie inside."""
@@ -170,11 +170,15 @@ def parse_box(text: str) -> Box:
         raise RegionError(f'"{text[:60]}" is not a box; write W,S,E,N such as -60,-20,-30,0.')
     west, south, east, north = parts
     try:
-        latitudes = parse_latitude(south), parse_latitude(north)
-        _parse = [_border_longitude(west), _border_longitude(east)]
+        borders = (
+            _border_longitude(west),
+            parse_latitude(south),
+            _border_longitude(east),
+            parse_latitude(north),
+        )
     except CoordinateError as error:
         raise RegionError(f"{error} A box is written W,S,E,N.") from error
-    return Box(_parse[0], latitudes[0], _parse[1], latitudes[1])
+    return Box(*borders)
 
 
 def region_from_dict(values: Mapping[str, Any]) -> Region:
@@ -200,7 +204,9 @@ def _border_longitude(text: str) -> float:
         return parse_longitude(text)
 
 
-def _check_latitudes(south: float, north: float) -> None:
+def _store_latitudes(region: Box | LatitudeBand) -> None:
+    """Check the two latitudes and store them as floats, so that equal regions are written alike."""
+    south, north = float(region.south), float(region.north)
     if not (math.isfinite(south) and math.isfinite(north)):
         raise RegionError("A latitude of the region is not a number.")
     if south < -90 or north > 90:
@@ -210,3 +216,5 @@ def _check_latitudes(south: float, north: float) -> None:
             f"The southern border ({south:g}) is not south of the northern one ({north:g}); "
             "swap them."
         )
+    object.__setattr__(region, "south", south)
+    object.__setattr__(region, "north", north)

@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from mars_map.encoders.prompts import average_vectors, fill_prompts
 from mars_map.errors import ModelMismatchError, QueryError
-from mars_map.index import TileIndex
+from mars_map.index import TileIndex, open_index
 from mars_map.planet.regions import Region
 from mars_map.search.query import Query
 from mars_map.search.scoring import best_tiles, score_all
+from mars_map.settings import INDEX_DIR, MODEL_DIR
 
 CACHE_BYTES = 64 * 2**20
 """Most memory that cached scores may take: about a hundred queries on the embedded index."""
@@ -154,6 +156,22 @@ class Engine:
             with self._lock:
                 self._masks.put(region, mask)
         return mask
+
+
+def open_engine(index: TileIndex | Path | str = INDEX_DIR, model: Path | str = MODEL_DIR) -> Engine:
+    """Search an index, open or by folder, with the compact encoder, loaded at its first use.
+
+    Raises IndexMissingError, IndexVersionError or IndexDamagedError; the encoder's errors come with
+    the first text query.
+    """
+
+    def load() -> TextEncoder:
+        # Imported here: torch and transformers take seconds, and queries by tile need neither.
+        from mars_map.encoders import load_text_encoder
+
+        return load_text_encoder(Path(model))
+
+    return Engine(index if isinstance(index, TileIndex) else open_index(index), load)
 
 
 def check_encoder(index: TileIndex, encoder: TextEncoder) -> TextEncoder:

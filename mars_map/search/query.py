@@ -56,7 +56,9 @@ class Query:
         if self.text and self.tiles:
             raise QueryError("Search by words or by tiles, not by both at once.")
         if len(self.tiles) > MAX_TILES:
-            raise QueryError(f"At most {MAX_TILES} example tiles; this query has {len(self.tiles)}.")
+            raise QueryError(
+                f"At most {MAX_TILES} example tiles; this query has {len(self.tiles)}."
+            )
         if isinstance(self.top_k, bool) or not isinstance(self.top_k, int):
             raise QueryError("Top-k is a whole number of hits.")
         if not 1 <= self.top_k <= MAX_TOP_K:
@@ -110,9 +112,9 @@ class Query:
             region = values.get("region")
             threshold = values.get("threshold")
             return cls(
-                text=str(values.get("text", "")),
-                tiles=tuple(str(tile) for tile in values.get("tiles", ())),
-                prompts=tuple(str(p) for p in values.get("prompts", DEFAULT_PROMPTS)),
+                text=_string(values.get("text", "")),
+                tiles=tuple(_string(tile) for tile in values.get("tiles", ())),
+                prompts=tuple(_string(p) for p in values.get("prompts", DEFAULT_PROMPTS)),
                 region=None if region is None else region_from_dict(region),
                 top_k=int(values.get("top_k", DEFAULT_TOP_K)),
                 threshold=None if threshold is None else float(threshold),
@@ -154,3 +156,9 @@ def clean_text(text: str) -> str:
     if words and not any(c.isalpha() for c in words):
         raise QueryError('The query has no words; describe a landform, for example "dunes".')
     return words
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
