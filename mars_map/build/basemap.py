@@ -5,8 +5,6 @@ All three are Cloud-Optimised GeoTIFFs in plate carrée over the whole planet. T
 is exactly one block of the file or of one of its overviews: serving a tile decodes one block.
 """
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,78 +16,75 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.transform import from_bounds
 from scipy.ndimage import uniform_filter1d
 
+from mars_map.build.inputs import ELEVATION, MOLA_ELEVATION, VIKING_COLOUR, Inputs
+from mars_map.build.windows import Progress
 from mars_map.errors import BuildError
 from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE
-
-VIKING_INPUT = "viking_mdim21_color_1km.tif"
-RELIEF_INPUT = "mola_elevation_2600m_derived.tif"
-ELEVATION_INPUT = "mola_elevation_4ppd.tif"
 
 VIKING_SIZE = (8192, 16384)
 """Rows and columns: 1.3 km a pixel, finer than the 1.6-2 km that the mosaic resolves."""
 BLOCK_SIZE = 256
-VIKING_QUALITY = 75
-"""JPEG quality; 39.6 dB against the uncompressed resampled mosaic, at 21 MB."""
-RELIEF_QUALITY = 80
-RELIEF_AZIMUTHS = (270.0, 315.0, 360.0, 45.0)
-"""Directions of the four lights, degrees clockwise from north; the second is the main one."""
-RELIEF_WEIGHTS = (0.2, 0.45, 0.2, 0.15)
+"""Width and height of a block of the file, and of a map tile."""
+JPEG_QUALITY = 75
+"""For Viking, 39.6 dB against the resampled mosaic before compression, at 21 MB."""
+RELIEF_LIGHTS = ((270.0, 0.2), (315.0, 0.45), (360.0, 0.2), (45.0, 0.15))
+"""Azimuth in degrees clockwise from north and weight of each light; the weights add up to 1."""
 RELIEF_ALTITUDE = 40.0
 """Height of the lights above the horizon, degrees."""
-RELIEF_EXAGGERATION = 3.0
-"""Vertical exaggeration; most slopes of Mars at 2.6 km are below two degrees."""
+RELIEF_EXAGGERATION = 8.0
+"""Vertical exaggeration: most slopes of Mars at 2.6 km are below two degrees."""
 
 
-def build_basemaps(
-    inputs: Path, out: Path, progress: Callable[[str], None] | None = None
-) -> list[Path]:
-    """Write viking.tif, relief.tif and elevation.tif into `out` and return their paths.
+def build_basemaps(inputs: Inputs, out: Path, progress: Progress) -> list[Path]:
+    """Write viking.tif, relief.tif and elevation.tif into a folder and return their paths.
 
-    inputs: folder with `rasters/`, or that folder itself. progress is told what is being made. The
-    files depend only on the inputs and on the versions of GDAL and its JPEG library. Needs about
-    3 GB of memory and a minute. Raises BuildError where an input is absent or cannot be read.
+    The files depend only on the inputs and on the versions of GDAL and of its JPEG library. Takes
+    half a minute and about 2 GB of memory. Raises BuildError where an input is absent or cannot be
+    read, or the disk cannot be written.
     """
-    say = progress or (lambda _message: None)
-    folder = inputs / "rasters" if (inputs / "rasters").is_dir() else inputs
+    steps = (
+        ("viking.tif", VIKING_COLOUR, build_viking),
+        ("relief.tif", ELEVATION, build_relief),
+        ("elevation.tif", MOLA_ELEVATION, build_elevation),
+    )
     out.mkdir(parents=True, exist_ok=True)
-    say("basemap: Viking colour")
-    viking = build_viking(_input(folder, VIKING_INPUT), out / "viking.tif")
-    say("basemap: MOLA shaded relief")
-    relief = build_relief(_input(folder, RELIEF_INPUT), out / "relief.tif")
-    say("basemap: MOLA elevation")
-    elevation = build_elevation(_input(folder, ELEVATION_INPUT), out / "elevation.tif")
-    return [viking, relief, elevation]
+    paths = []
+    for done, (name, source, build) in enumerate(steps):
+        progress("basemaps", done, len(steps))
+        build(inputs.path(source), out / name)
+        paths.append(out / name)
+    progress("basemaps", len(steps), len(steps))
+    return paths
 
 
-def build_viking(source: Path, target: Path, size: tuple[int, int] = VIKING_SIZE) -> Path:
-    """Resample the Viking colour mosaic (RGB, uint8) to `size` rows and columns, JPEG inside."""
+def build_viking(source: Path, target: Path, size: tuple[int, int] = VIKING_SIZE) -> None:
+    """Resample the Viking colour mosaic (3 bands uint8) to `size`, (rows, columns), as JPEG."""
     with _open(source) as mosaic:
         pixels = mosaic.read(out_shape=(3, *size), resampling=Resampling.lanczos)
     tags = {
-        "SOURCE": "NASA/USGS Viking MDIM 2.1 colour mosaic, resampled with a Lanczos filter from "
-        "the 1 km grid; effective resolution about 2 km",
+        "SOURCE": "NASA/USGS Viking MDIM 2.1 colour mosaic, 1 km grid, resampled by a Lanczos "
+        "filter; effective resolution about 2 km",
         "LICENCE": "public domain (NASA/USGS)",
     }
-    _write_cog(target, pixels, tags, compress="JPEG", quality=VIKING_QUALITY)
-    return target
+    _write_cog(target, pixels, tags, compress="JPEG", quality=JPEG_QUALITY)
 
 
-def build_relief(source: Path, target: Path) -> Path:
-    """Shade the sharpened MOLA elevation (int16 metres) and write it as one 8-bit grey band."""
+def build_relief(source: Path, target: Path) -> None:
+    """Shade the sharpened MOLA elevation (int16 metres) as one 8-bit grey band."""
     with _open(source) as raster:
         elevation = raster.read(1).astype(np.float32)
     tags = {
-        "SOURCE": "shaded relief of MOLA elevation at 2.6 km a pixel (MEGDR 4 ppd sharpened with a "
-        f"MOLA normal map); four lights, vertical exaggeration {RELIEF_EXAGGERATION:g}",
+        "SOURCE": "shaded from MOLA elevation, MEGDR 4 pixels a degree sharpened to 2.6 km with a "
+        f"MOLA normal map; {len(RELIEF_LIGHTS)} lights, vertical exaggeration "
+        f"{RELIEF_EXAGGERATION:g}",
         "LICENCE": "public domain (NASA PDS)",
     }
     shade = shaded_relief(elevation)[np.newaxis]
-    _write_cog(target, shade, tags, compress="JPEG", quality=RELIEF_QUALITY)
-    return target
+    _write_cog(target, shade, tags, compress="JPEG", quality=JPEG_QUALITY)
 
 
-def build_elevation(source: Path, target: Path) -> Path:
-    """Copy MOLA's elevations (int16 metres) unchanged into a COG."""
+def build_elevation(source: Path, target: Path) -> None:
+    """Store MOLA's elevations (int16 metres) unchanged."""
     with _open(source) as raster:
         elevation = raster.read()
     tags = {
@@ -98,7 +93,6 @@ def build_elevation(source: Path, target: Path) -> Path:
         "UNITS": "metres above the areoid",
     }
     _write_cog(target, elevation, tags, compress="DEFLATE", predictor=2, level=9)
-    return target
 
 
 def shaded_relief(elevation: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -115,7 +109,7 @@ def shaded_relief(elevation: NDArray[np.float32]) -> NDArray[np.uint8]:
     step = METRES_PER_DEGREE * 180.0 / rows
     smooth = np.empty_like(elevation)
     for row, stretch in enumerate(1.0 / cosine):
-        width = min(int(round(stretch)) | 1, columns // 4 | 1)
+        width = min(round(stretch) | 1, columns // 4 | 1)
         smooth[row] = uniform_filter1d(elevation[row], width, mode="wrap")
     east = (np.roll(smooth, -1, 1) - np.roll(smooth, 1, 1)) / (2 * step * cosine[:, None])
     north = -np.gradient(smooth, axis=0) / step
@@ -127,14 +121,15 @@ def _lambert(east: NDArray[np.float32], north: NDArray[np.float32]) -> NDArray[n
     east, north = RELIEF_EXAGGERATION * east, RELIEF_EXAGGERATION * north
     altitude = np.radians(RELIEF_ALTITUDE)
     shade = np.zeros_like(east)
-    for azimuth, weight in zip(np.radians(RELIEF_AZIMUTHS), RELIEF_WEIGHTS, strict=True):
-        across = -(np.sin(azimuth) * east + np.cos(azimuth) * north) * np.cos(altitude)
+    for azimuth, weight in RELIEF_LIGHTS:
+        sine, cosine = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))
+        across = -(sine * east + cosine * north) * np.cos(altitude)
         shade += weight * np.clip(across + np.sin(altitude), 0.0, None)
     shade /= np.sqrt(1.0 + east**2 + north**2)
     return np.clip(np.rint(255.0 * shade), 0, 255).astype(np.uint8)
 
 
-def _write_cog(target: Path, pixels: NDArray, tags: dict[str, str], **options: object) -> None:
+def _write_cog(target: Path, pixels: NDArray, tags: dict[str, str], **options: str | int) -> None:
     """Write (bands, rows, columns) of the whole planet as COG beside `target`, then rename it."""
     count, rows, columns = pixels.shape
     profile = {
@@ -146,29 +141,20 @@ def _write_cog(target: Path, pixels: NDArray, tags: dict[str, str], **options: o
         "crs": ":".join(CRS_AUTHORITY),
         "transform": from_bounds(-180, -90, 180, 90, columns, rows),
     }
+    options |= {"driver": "COG", "blocksize": BLOCK_SIZE, "overview_resampling": "AVERAGE"}
+    options |= {"overview_quality": options["quality"]} if "quality" in options else {}
     partial = target.with_name(target.name + ".part")
-    with MemoryFile() as memory:
-        with memory.open(**profile) as plain:
-            plain.write(pixels)
-            plain.update_tags(**tags)
-        with memory.open() as plain:
-            copy_raster(
-                plain,
-                partial,
-                driver="COG",
-                blocksize=BLOCK_SIZE,
-                overview_resampling="AVERAGE",
-                overview_quality=options.get("quality", 75),
-                **options,
-            )
-    os.replace(partial, target)
-
-
-def _input(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise BuildError(f"The input raster {path} is absent; name the folder that holds {name}.")
-    return path
+    try:
+        with MemoryFile() as memory:
+            with memory.open(**profile) as plain:
+                plain.write(pixels)
+                plain.update_tags(**tags)
+            with memory.open() as plain:
+                copy_raster(plain, partial, **options)
+        partial.replace(target)
+    except (rasterio.errors.RasterioError, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise BuildError(f"{target} could not be written: {error}.") from error
 
 
 def _open(path: Path) -> rasterio.DatasetReader:
