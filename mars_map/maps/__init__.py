@@ -1,0 +1,1 @@
+"""Heat rasters, footprints, basemaps, thumbnails and standalone maps of results."""

@@ -1,0 +1,31 @@
+"""Squares on the ground: the points of a picture that is north up and true to scale at its centre."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mars_map.planet.coordinates import wrap_longitude
+from mars_map.planet.sphere import RADIUS_M
+
+
+def square_points(
+    lon: float, lat: float, width_m: float, pixels: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return longitude in [-180, 180) and latitude in degrees of the pixel centres of a square.
+
+    The square is `width_m` wide on the ground around the centre (lon, lat); both arrays are
+    (pixels, pixels), rows from north to south. Inverse azimuthal equidistant projection on the
+    sphere (Snyder 1987, USGS Professional Paper 1395, p. 195), written with vectors so that the
+    poles and the antimeridian are points like any other.
+    """
+    step = width_m / RADIUS_M / pixels
+    offset = (np.arange(pixels) - (pixels - 1) / 2) * step
+    x, y = offset[np.newaxis, :], -offset[:, np.newaxis]
+    distance = np.hypot(x, y)
+    # sin(d) / d, which is 1 at the centre; np.sinc carries a factor pi.
+    sinc = np.sinc(distance / np.pi)
+    up, east, north = np.cos(distance), sinc * x, sinc * y
+    phi = np.radians(lat)
+    equatorial = up * np.cos(phi) - north * np.sin(phi)
+    height = np.clip(up * np.sin(phi) + north * np.cos(phi), -1.0, 1.0)
+    turn = np.degrees(np.arctan2(east, equatorial))
+    return wrap_longitude(lon + turn), np.degrees(np.arcsin(height))
