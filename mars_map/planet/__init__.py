@@ -1,1 +1,1 @@
-"""Mars itself: sphere, coordinates, tile grids, regions and feature names. Knows no other package."""
+"""Mars itself: sphere, coordinates, tile grids, regions, feature names. Knows no other package."""

@@ -107,7 +107,8 @@ class Grid:
     def names(self, tiles: ArrayLike) -> NDArray:
         """Return the ids of tiles given by number, an array of str: "r123c0456", row and column."""
         rows, columns = self.rows_and_columns(tiles)
-        return np.array([f"r{r:03d}c{c:04d}" for r, c in zip(rows.flat, columns.flat, strict=False)], object)
+        pairs = zip(rows.flat, columns.flat, strict=True)
+        return np.array([f"r{row:03d}c{column:04d}" for row, column in pairs], object)
 
     def number_of(self, name: str) -> int:
         """Return the number of the tile with this id, -1 where the grid has none."""
