@@ -13,6 +13,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── IndexVersionError     an index of a format that this program does not read
     ├── ModelError            encoder files that are absent or not what they should be
     ├── ModelMismatchError    an encoder asked to search an index that another model made
+    ├── BasemapError          a basemap or elevation file that is absent, damaged or not of Mars
     ├── ExportError           a result that could not be written
     └── BuildError            inputs of a build or of a training run that are absent or unusable
 """
@@ -56,6 +57,10 @@ class ModelError(MarsMapError):
 
 class ModelMismatchError(MarsMapError):
     """An encoder was asked to search an index that another model made."""
+
+
+class BasemapError(MarsMapError):
+    """A basemap or elevation file is absent, damaged or not of Mars."""
 
 
 class ExportError(MarsMapError):

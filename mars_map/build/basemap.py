@@ -25,6 +25,8 @@ VIKING_SIZE = (8192, 16384)
 """Rows and columns: 1.3 km a pixel, finer than the 1.6-2 km that the mosaic resolves."""
 BLOCK_SIZE = 256
 """Width and height of a block of the file, and of a map tile."""
+SEAM_COLUMNS = 2
+"""Columns of the resampled mosaic at 180 W that are darkened in the source."""
 JPEG_QUALITY = 75
 """For Viking, 39.6 dB against the resampled mosaic before compression, at 21 MB."""
 RELIEF_LIGHTS = ((270.0, 0.2), (315.0, 0.45), (360.0, 0.2), (45.0, 0.15))
@@ -61,6 +63,7 @@ def build_viking(source: Path, target: Path, size: tuple[int, int] = VIKING_SIZE
     """Resample the Viking colour mosaic (3 bands uint8) to `size`, (rows, columns), as JPEG."""
     with _open(source) as mosaic:
         pixels = mosaic.read(out_shape=(3, *size), resampling=Resampling.lanczos)
+    _mend_seam(pixels)
     tags = {
         "SOURCE": "NASA/USGS Viking MDIM 2.1 colour mosaic, 1 km grid, resampled by a Lanczos "
         "filter; effective resolution about 2 km",
@@ -114,6 +117,17 @@ def shaded_relief(elevation: NDArray[np.float32]) -> NDArray[np.uint8]:
     east = (np.roll(smooth, -1, 1) - np.roll(smooth, 1, 1)) / (2 * step * cosine[:, None])
     north = -np.gradient(smooth, axis=0) / step
     return _lambert(east.astype(np.float32), north.astype(np.float32))
+
+
+def _mend_seam(pixels: NDArray[np.uint8]) -> None:
+    """Bridge the dark columns that the mosaic has at its west edge, (bands, rows, columns).
+
+    Across the antimeridian they lie between the last column and the first that is sound.
+    """
+    east, west = pixels[..., -1].astype(float), pixels[..., SEAM_COLUMNS].astype(float)
+    for column in range(SEAM_COLUMNS):
+        share = (column + 1) / (SEAM_COLUMNS + 1)
+        pixels[..., column] = np.rint(east + share * (west - east))
 
 
 def _lambert(east: NDArray[np.float32], north: NDArray[np.float32]) -> NDArray[np.uint8]:

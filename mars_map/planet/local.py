@@ -1,4 +1,4 @@
-"""Squares on the ground: the points of a picture that is north up and true to scale at its centre."""
+"""Squares on the ground: where the pixels of a picture lie that is true to scale and north up."""
 
 import numpy as np
 from numpy.typing import NDArray
