@@ -9,7 +9,7 @@ GeoTIFF of Mars is a layer by naming its file.
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +24,6 @@ from mars_map.maps.raster import MarsRaster, Pixels, check_tile, tile_bounds
 from mars_map.planet.coordinates import check_point
 from mars_map.settings import BASEMAP_DIR
 
-CACHED_TILES = 1024
-"""Map tiles kept in memory, about 12 MB."""
 JPEG_QUALITY = 85
 ELEVATION_COLOUR_MAP = "batlow"
 """Perceptually uniform colour map of Crameri (2018), doi 10.5281/zenodo.1243862."""
@@ -73,7 +71,6 @@ class Basemaps:
         own = [self._own_layer(number, Path(path)) for number, path in enumerate(extra, start=1)]
         self.layers: dict[str, Layer] = {layer.key: layer for layer in [*self._embedded(), *own]}
         """The layers by key, the first of them the default."""
-        self._cached_tile = lru_cache(maxsize=CACHED_TILES)(self._make_tile)
 
     def tile(self, key: str, z: int, x: int, y: int) -> Picture:
         """Return a map tile of a layer.
@@ -82,7 +79,10 @@ class Basemaps:
         or damaged.
         """
         check_tile(z, x, y)
-        return self._cached_tile(self.layer(key).key, z, x, y)
+        pixels = self.raster(key).tile(z, x, y)
+        if key == "elevation":
+            pixels = self._coloured(pixels, tile_bounds(z, x, y))
+        return encode(pixels)
 
     def layer(self, key: str) -> Layer:
         """Return the layer of that key. Raises BasemapError where there is none."""
@@ -128,12 +128,6 @@ class Basemaps:
             raise BasemapError(
                 f'The elevations "{path}" are missing or damaged; restore the file.'
             ) from error
-
-    def _make_tile(self, key: str, z: int, x: int, y: int) -> Picture:
-        pixels = self.raster(key).tile(z, x, y)
-        if key == "elevation":
-            pixels = self._coloured(pixels, tile_bounds(z, x, y))
-        return encode(pixels)
 
     def _embedded(self) -> list[Layer]:
         viking, relief = self._folder / "viking.tif", self._folder / "relief.tif"

@@ -5,7 +5,6 @@ the windows that the encoder saw: a crater is round in them at any latitude.
 """
 
 import io
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,47 +25,33 @@ WIDTHS_KM = (5.0, 2000.0)
 """Least and greatest width on the ground."""
 SIZES = (32, 512)
 """Least and greatest size in pixels."""
-CACHED_THUMBNAILS = 2048
-"""Thumbnails kept in memory, about 15 MB."""
 _MARGIN = 2
 """Pixels read beyond the square, for the interpolation at its edge."""
 
 
-class Thumbnails:
-    """Cuts thumbnails from one basemap of the whole planet. Safe to share between threads."""
+def thumbnail(
+    basemaps: Basemaps,
+    lon: float,
+    lat: float,
+    *,
+    width_km: float = DEFAULT_WIDTH_KM,
+    size: int = DEFAULT_SIZE,
+) -> bytes:
+    """Return the surroundings of a point in degrees as JPEG, `size` pixels wide and high.
 
-    def __init__(self, basemaps: Basemaps, layer: str = "viking") -> None:
-        self._basemaps = basemaps
-        self._layer = layer
-        self._cached = lru_cache(maxsize=CACHED_THUMBNAILS)(self._make)
-
-    def jpeg(
-        self,
-        lon: float,
-        lat: float,
-        *,
-        width_km: float = DEFAULT_WIDTH_KM,
-        size: int = DEFAULT_SIZE,
-    ) -> bytes:
-        """Return the picture around a point in degrees as JPEG, `size` pixels wide and high.
-
-        Raises CoordinateError for a point off the planet, BasemapError for a width or size outside
-        `WIDTHS_KM` and `SIZES` and for a basemap that is absent or damaged.
-        """
-        lon, lat = check_point(lon, lat)
-        if not WIDTHS_KM[0] <= width_km <= WIDTHS_KM[1] or not SIZES[0] <= size <= SIZES[1]:
-            raise BasemapError(
-                f"A thumbnail shows {WIDTHS_KM[0]:g} to {WIDTHS_KM[1]:g} km in {SIZES[0]} to "
-                f"{SIZES[1]} pixels; {width_km:g} km in {size} pixels is outside of that."
-            )
-        return self._cached(lon, lat, width_km, size)
-
-    def _make(self, lon: float, lat: float, width_km: float, size: int) -> bytes:
-        raster = self._basemaps.raster(self._layer)
-        pixels = cut_square(raster, lon, lat, width_km * 1000.0, size)
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "JPEG", quality=JPEG_QUALITY)
-        return file.getvalue()
+    Raises CoordinateError for a point off the planet, BasemapError for a width or size outside
+    `WIDTHS_KM` and `SIZES` and for a basemap that is absent or damaged.
+    """
+    lon, lat = check_point(lon, lat)
+    if not WIDTHS_KM[0] <= width_km <= WIDTHS_KM[1] or not SIZES[0] <= size <= SIZES[1]:
+        raise BasemapError(
+            f"A thumbnail shows {WIDTHS_KM[0]:g} to {WIDTHS_KM[1]:,g} km in {SIZES[0]} to "
+            f"{SIZES[1]} pixels; {width_km:g} km in {size} pixels is outside of that."
+        )
+    pixels = cut_square(basemaps.raster("viking"), lon, lat, width_km * 1000.0, size)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=JPEG_QUALITY)
+    return file.getvalue()
 
 
 def cut_square(
