@@ -1,0 +1,75 @@
+"""The drawer on the right: hits, the tile that is looked at, export, and what is searched."""
+
+import streamlit as st
+
+from mars_map.search import Result
+from mars_map.ui.map import gallery
+from mars_map.ui.state import PageState, page_state
+from mars_map.ui.tabs import about_tab, export_tab, hits_table, tile_tab
+from mars_map.web import service
+
+TABS = ("Hits", "Tile", "Export", "About")
+
+
+def drawer(state: PageState, result: Result | None) -> None:
+    """Draw the tabs and the open one. Clicking the open tab, or Esc, closes the drawer."""
+    st.session_state["mars-tab"] = state.tab
+    with st.container(key="mars-tabs"):
+        st.segmented_control(
+            "Drawer", TABS, key="mars-tab", on_change=_choose_tab, label_visibility="collapsed"
+        )
+    if state.tab is None:
+        return
+    with st.container(key="mars-drawer"):
+        st.button("Close", key="mars-close", on_click=_close, shortcut="Esc", type="tertiary")
+        match state.tab:
+            case "Hits":
+                _hits(state, result)
+            case "Tile":
+                tile_tab(state, result)
+            case "Export":
+                export_tab(result)
+            case "About":
+                about_tab()
+
+
+def _hits(state: PageState, result: Result | None) -> None:
+    if result is None:
+        st.caption("Hits appear here once you search for something.")
+        return
+    view = st.segmented_control(
+        "View",
+        ("Pictures", "Table"),
+        default="Pictures",
+        key="mars-hits-view",
+        required=True,
+        label_visibility="collapsed",
+    )
+    if not len(result.hits):
+        st.caption("There are no hits; lower the threshold or widen the region.")
+    elif view == "Table":
+        hits_table(result)
+    else:
+        number = service().index.grid.number_of(state.tile) if state.tile else None
+        gallery(result.query, number, on_pick=_pick, on_similar=_similar)
+
+
+def find_similar(tile: str) -> None:
+    """Ask for what looks like a tile, with the present limits."""
+    page_state().ask(text="", tiles=(tile,))
+
+
+def _choose_tab() -> None:
+    page_state().tab = st.session_state["mars-tab"]
+
+
+def _close() -> None:
+    page_state().tab = None
+
+
+def _pick() -> None:
+    page_state().look_at(str(st.session_state["mars-gallery"]["pick"]))
+
+
+def _similar() -> None:
+    find_similar(str(st.session_state["mars-gallery"]["similar"]))

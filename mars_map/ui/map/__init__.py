@@ -1,0 +1,80 @@
+"""The map and the gallery: two components whose browser side is the ES modules in this folder.
+
+Python sends a few hundred bytes: the query as address parameters and what is selected. Scores,
+footprints, heat map and pictures are fetched by the browser from the routes of `mars_map.web`, so
+that no widget ever sends them twice and neither component is rebuilt.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+import streamlit as st
+
+from mars_map.planet.regions import Region
+from mars_map.search import Query
+from mars_map.web.params import query_string
+
+FILES = Path(__file__).parent
+"""Folder of the components' modules and style sheet, served as `/mars/component/`."""
+
+_LOADER = (FILES / "loader.js").read_text(encoding="utf-8")
+_map = st.components.v2.component(
+    "mars_map.map", js=_LOADER.replace("__MODULE__", "map.js"), isolate_styles=False
+)
+_gallery = st.components.v2.component(
+    "mars_map.gallery", js=_LOADER.replace("__MODULE__", "gallery.js"), isolate_styles=False
+)
+
+Callback = Callable[[], None]
+
+
+def mars_map(
+    query: Query | None,
+    selected: int | None,
+    go: tuple[int, int] | None,
+    *,
+    region: Region | None,
+    on_pick: Callback,
+    on_region: Callback,
+    on_navigated: Callback,
+) -> None:
+    """Draw the map.
+
+    query: whose answer is shown, None for the bare planet. selected: number of the outlined tile.
+    go: a running number and the tile to fly to; each number is obeyed once. region: drawn as an
+    outline. The callbacks read
+    `st.session_state["mars-map"]`: `pick` is a tile's id, `region` a dict with `box` (west, south,
+    east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part.
+    """
+    data = {
+        "query": query_string(query) if query else "",
+        "selected": selected,
+        "go": {"number": go[0], "tile": go[1]} if go else None,
+        "region": region_rings(region),
+    }
+    _map(
+        key="mars-map",
+        data=data,
+        on_pick_change=on_pick,
+        on_region_change=on_region,
+        on_navigated_change=on_navigated,
+    )
+
+
+def gallery(query: Query, selected: int | None, *, on_pick: Callback, on_similar: Callback) -> None:
+    """Draw the hits of a query as pictures. The callbacks read `st.session_state["mars-gallery"]`:
+    `pick` and `similar` are tile ids.
+    """
+    data = {"query": query_string(query), "selected": selected}
+    _gallery(key="mars-gallery", data=data, on_pick_change=on_pick, on_similar_change=on_similar)
+
+
+def region_rings(region: Region | None) -> list[Any]:
+    """Return the outlines of a region as lists of [latitude, longitude], as Leaflet takes them."""
+    if region is None:
+        return []
+    parts = shapely.get_parts(region.geometry())
+    return [np.asarray(part.exterior.coords)[:, ::-1].round(6).tolist() for part in parts]

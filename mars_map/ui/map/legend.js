@@ -1,0 +1,72 @@
+// The card in the corner of the map: what the colours mean, and which layers are drawn.
+
+import { element } from "./server.js";
+
+export class Legend {
+  constructor(description, preferences) {
+    this.preferences = preferences;
+    this.low = element("span");
+    this.high = element("span");
+    const ramp = element("div", { className: "mm-ramp" });
+    ramp.style.background = `linear-gradient(to right, ${description.colours.join(", ")})`;
+    this.scale = element("div", { className: "mm-heat-scale", hidden: true }, [
+      element("div", { className: "mm-title", textContent: "Cosine similarity" }),
+      ramp,
+      element("div", { className: "mm-ends" }, [this.low, this.high]),
+      element("div", {
+        className: "mm-hint",
+        textContent: "Colour runs from the median of all tiles to the best in a thousand.",
+      }),
+      this.slider(),
+    ]);
+    this.node = element("div", { className: "mm-legend mm-card" }, [
+      this.scale,
+      this.basemap(description.layers),
+      element("div", { className: "mm-toggles" }, [
+        this.toggle("graticule", "Graticule"),
+        this.toggle("hits", "Footprints"),
+      ]),
+    ]);
+  }
+
+  /** low, high: the scores at both ends of the colours; null for no heat map. */
+  show(range) {
+    this.scale.hidden = !range;
+    if (!range) return;
+    this.low.textContent = range.low.toFixed(3);
+    this.high.textContent = range.high.toFixed(3);
+  }
+
+  slider() {
+    const input = element("input", {
+      type: "range",
+      min: 0,
+      max: 100,
+      value: this.preferences.heat,
+      oninput: () => this.preferences.set({ heat: +input.value }),
+    });
+    return element("label", { className: "mm-row" }, ["Opacity", input]);
+  }
+
+  basemap(layers) {
+    const options = layers.map(({ id, title }) => element("option", { value: id, textContent: title }));
+    const select = element("select", {
+      className: "mm-basemap",
+      onchange: () => this.preferences.set({ base: select.value }),
+    }, options);
+    select.value = this.preferences.base || layers[0].id;
+    this.preferences.watch((changes) => {
+      if ("base" in changes) select.value = changes.base;
+    });
+    return element("label", { className: "mm-row" }, ["Basemap", select]);
+  }
+
+  toggle(name, title) {
+    const input = element("input", {
+      type: "checkbox",
+      checked: this.preferences[name],
+      onchange: () => this.preferences.set({ [name]: input.checked }),
+    });
+    return element("label", {}, [input, title]);
+  }
+}

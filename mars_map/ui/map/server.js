@@ -1,0 +1,60 @@
+// Questions to our own server, and what both components of the page share.
+
+const ROOT = new URL("..", import.meta.url);
+
+/** Address of one of our routes, such as `route("heat.png", "q=dunes")`. */
+export function route(path, query = "") {
+  const address = new URL(path, ROOT);
+  address.search = query;
+  return address.href;
+}
+
+/** JSON from one of our routes; throws an Error with the server's sentence. */
+export async function ask(path, query = "", signal = undefined) {
+  let response;
+  try {
+    response = await fetch(route(path, query), { signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server does not answer; check that mars_map is still running.");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(body.error ?? `The server answered ${response.status}.`);
+  return body;
+}
+
+let description;
+
+/** What is being searched: grid, model, layers. Asked once a page. */
+export function describeIndex() {
+  description ??= ask("index");
+  return description;
+}
+
+const answers = new Map();
+const KEPT_ANSWERS = 8;
+
+/** The hits of a query: `{tiles, scores, low, high}`, best first. The last few are kept. */
+export function footprints(query) {
+  if (!answers.has(query)) {
+    const asked = ask("footprints", query);
+    asked.catch(() => answers.delete(query));
+    answers.set(query, asked);
+    if (answers.size > KEPT_ANSWERS) answers.delete(answers.keys().next().value);
+  }
+  return answers.get(query);
+}
+
+/** Carries "goto" and "hover" from the gallery to the map, and "walk" from keys to the gallery. */
+export const bus = new EventTarget();
+
+export function tell(kind, detail) {
+  bus.dispatchEvent(new CustomEvent(kind, { detail }));
+}
+
+/** A new element; text is set as text, never as HTML. */
+export function element(tag, properties = {}, children = []) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}

@@ -1,0 +1,218 @@
+"""The panel on the left: the words, examples, recent queries, limits, region and prompts."""
+
+import streamlit as st
+
+from mars_map.encoders.prompts import DEFAULT_PROMPTS
+from mars_map.errors import MarsMapError
+from mars_map.planet.regions import Region
+from mars_map.search import Result
+from mars_map.search.query import MAX_TEXT_LENGTH, MAX_TOP_K
+from mars_map.ui.state import PageState, page_state
+from mars_map.ui.text import plain
+from mars_map.web.params import REGION_READERS, region_to_param
+
+EXAMPLES = (
+    "impact crater with a central peak",
+    "canyon with steep walls",
+    "chaos terrain",
+    "shield volcano",
+    "dunes inside craters",
+    "wrinkle ridges",
+    "polar ice cap",
+    "valley network",
+)
+"""Queries that the embedded encoder answers well."""
+WHOLE_PLANET = "Whole planet"
+REGION_KINDS = {WHOLE_PLANET: None, "Box": "box", "Band": "band", "Polygon": "polygon"}
+REGION_EXAMPLES = {
+    "box": "W,S,E,N such as -60,-20,-30,0",
+    "band": "S,N such as -30,30",
+    "polygon": "LON,LAT; LON,LAT; LON,LAT",
+}
+RECENT = 6
+
+
+def panel(state: PageState) -> None:
+    """Draw the panel; what is chosen in it changes the state before the next run."""
+    _follow(state)
+    st.html('<h1 class="mars-title">mars_map</h1>')
+    st.text_input(
+        "Search Mars in plain words",
+        key="mars-words",
+        placeholder="impact crater with a central peak",
+        max_chars=MAX_TEXT_LENGTH + 1,
+        on_change=_search_words,
+        help="Describe a landform in English. Every tile of the planet gets a score for how well "
+        "its picture fits the words. Press / to type here.",
+    )
+    _examples(state)
+    _history(state)
+    _limits()
+    _region(state)
+    _prompts(state)
+
+
+def summary(result: Result) -> None:
+    """Say in one line what was found, below the query."""
+    n, total = len(result.hits), result.index.n_tiles
+    where = " in the region" if result.query.region else ""
+    took = f"{result.timing_ms['total']:.0f} ms"
+    if n:
+        st.caption(f"{n:,} hits{where}, of {total:,} tiles · {took}")
+    else:
+        st.caption(f"No tile{where} reaches the threshold; lower it or widen the region.")
+
+
+def teach(n_tiles: int) -> None:
+    """Tell a newcomer what this is, where there is no query yet."""
+    st.markdown(
+        f"**What this is.** Mars is cut into {n_tiles:,} tiles, and each was turned into numbers "
+        "by a model that has learned which pictures go with which words. Type a landform, and "
+        "the planet lights up where its tiles fit.\n\n"
+        "**What a score is.** The cosine similarity of your words and a tile, between -1 and 1. "
+        "It ranks tiles for one query; it is no probability, and two queries' scores do not "
+        "compare.\n\n"
+        "**Without words.** Click anywhere on the map and ask for what looks like it."
+    )
+
+
+def _follow(state: PageState) -> None:
+    """Let the widgets show the state where it changed by other means than through them."""
+    shown = (state.query, state.limits)
+    if st.session_state.get("mars-shown") == shown:
+        return
+    st.session_state["mars-shown"] = shown
+    st.session_state["mars-words"] = state.query.text if state.query else ""
+    st.session_state["mars-top-k"] = state.limits.top_k
+    st.session_state["mars-threshold"] = state.limits.threshold
+    st.session_state["mars-prompts"] = "\n".join(state.limits.prompts)
+    kind, value = region_to_param(state.limits.region) if state.limits.region else (None, "")
+    st.session_state["mars-region-kind"] = next(k for k, v in REGION_KINDS.items() if v == kind)
+    st.session_state["mars-region"] = value
+
+
+def _search_words() -> None:
+    page_state().ask(text=st.session_state["mars-words"], tiles=())
+
+
+def _examples(state: PageState) -> None:
+    def take() -> None:
+        words = st.session_state["mars-examples"]
+        st.session_state["mars-examples"] = None
+        if words:
+            page_state().ask(text=words, tiles=())
+
+    with st.container(key="mars-examples-box"):
+        st.pills("Examples", EXAMPLES, key="mars-examples", on_change=take)
+
+
+def _history(state: PageState) -> None:
+    if not state.history:
+        return
+    recent = list(dict.fromkeys(reversed(state.history)))[:RECENT]
+
+    def take() -> None:
+        chosen = st.session_state["mars-recent"]
+        st.session_state["mars-recent"] = None
+        if chosen is not None:
+            page_state().show(recent[chosen])
+
+    with st.container(horizontal=True, key="mars-history", vertical_alignment="bottom"):
+        st.pills(
+            "Recent queries",
+            range(len(recent)),
+            format_func=lambda i: plain(recent[i].label, 28),
+            key="mars-recent",
+            on_change=take,
+        )
+    with st.container(horizontal=True):
+        back, forward = state.position > 0, state.position < len(state.history) - 1
+        _step_button("Back", -1, back)
+        _step_button("Forward", 1, forward)
+
+
+def _step_button(label: str, by: int, possible: bool) -> None:
+    st.button(label, disabled=not possible, on_click=lambda: page_state().step(by), type="tertiary")
+
+
+def _limits() -> None:
+    def change() -> None:
+        page_state().ask(
+            top_k=st.session_state["mars-top-k"] or 0,
+            threshold=st.session_state["mars-threshold"],
+        )
+
+    with st.expander("Limits"):
+        st.number_input(
+            "Top-k",
+            key="mars-top-k",
+            step=1,
+            on_change=change,
+            help=f"At most this many hits, the best first: 1 to {MAX_TOP_K:,}.",
+        )
+        st.number_input(
+            "Threshold",
+            key="mars-threshold",
+            step=0.01,
+            format="%.3f",
+            placeholder="none",
+            on_change=change,
+            help="Only tiles with at least this score are hits. Scores of different queries do "
+            "not compare, so look at the legend first. Empty for no limit.",
+        )
+
+
+def _region(state: PageState) -> None:
+    kind = REGION_KINDS[st.session_state["mars-region-kind"] or WHOLE_PLANET]
+
+    def change_kind() -> None:
+        if REGION_KINDS.get(st.session_state["mars-region-kind"]) is None:
+            page_state().ask(region=None)
+        st.session_state["mars-region"] = ""
+
+    def change() -> None:
+        text = st.session_state["mars-region"]
+        try:
+            region: Region | None = REGION_READERS[kind](text) if text.strip() else None
+        except MarsMapError as error:
+            page_state().problem = str(error)
+        else:
+            page_state().ask(region=region)
+
+    with st.expander("Region"):
+        st.segmented_control(
+            "Where to search",
+            list(REGION_KINDS),
+            key="mars-region-kind",
+            on_change=change_kind,
+            required=True,
+            help="Only tiles whose centres lie in the region are ranked, so a region always gives "
+            "as many hits as it can. The map has buttons to draw one.",
+        )
+        if kind:
+            st.text_input(
+                "Degrees east, planetocentric latitude",
+                key="mars-region",
+                placeholder=REGION_EXAMPLES[kind],
+                on_change=change,
+            )
+
+
+def _prompts(state: PageState) -> None:
+    def change() -> None:
+        page_state().ask(prompts=tuple(st.session_state["mars-prompts"].splitlines()))
+
+    def reset() -> None:
+        page_state().ask(prompts=DEFAULT_PROMPTS)
+
+    with st.expander("Prompt ensemble"):
+        st.text_area(
+            "One template a line; {} stands for the words",
+            key="mars-prompts",
+            height=150,
+            on_change=change,
+            help="The words are put into each template, each sentence becomes a vector, and the "
+            "mean of the vectors is searched for. This evens out the wording.",
+        )
+        is_default = state.limits.prompts == DEFAULT_PROMPTS
+        st.button("Reset", on_click=reset, disabled=is_default, type="tertiary")

@@ -1,0 +1,156 @@
+"""What a visitor has asked for: plain values that the address of the page can hold.
+
+The state is a query, the limits for the next one, the tile that is looked at and the open tab of
+the drawer. Arrays stay in the engine's cache, which all sessions share. Query and tile are in the
+address of the page, so that a reload, a link or the browser's "back" gives the same map; where the
+map looks and how it is drawn is behind the address's # and belongs to the map component.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qs
+
+import streamlit as st
+
+from mars_map.encoders.prompts import DEFAULT_PROMPTS
+from mars_map.errors import MarsMapError, QueryError
+from mars_map.planet.regions import Region
+from mars_map.search import Query
+from mars_map.search.query import DEFAULT_TOP_K
+from mars_map.web.params import Params, has_subject, query_from_params, query_to_params
+
+KEY = "mars-state"
+MAX_HISTORY = 50
+"""Most queries to go back through."""
+TILE_PARAM = "tile"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the next query takes over from the present one."""
+
+    prompts: tuple[str, ...] = DEFAULT_PROMPTS
+    region: Region | None = None
+    top_k: int = DEFAULT_TOP_K
+    threshold: float | None = None
+
+
+@dataclass
+class PageState:
+    """One visitor's page. Kept in `st.session_state`; a few kilobytes."""
+
+    query: Query | None = None
+    """Whose answer is shown; None for the bare planet."""
+    limits: Limits = field(default_factory=Limits)
+    """Limits of the present query and of the next."""
+    tile: str | None = None
+    """Id of the tile that is looked at."""
+    tab: str | None = None
+    """Open tab of the drawer; None where it is closed."""
+    go: tuple[int, int] | None = None
+    """A running number and the tile that the map flies to."""
+    history: list[Query] = field(default_factory=list)
+    """Queries in the order in which they were asked."""
+    position: int = -1
+    """Place of the present query in the history; -1 for none."""
+    problem: str = ""
+    """One sentence to show once: why the last thing that was asked for did not happen."""
+    written: dict[str, list[str]] = field(default_factory=dict)
+    """The address that was read or written last."""
+
+    def ask(self, **changes: Any) -> None:
+        """Change the query: `text` or `tiles` for another subject, or any of the limits.
+
+        Where the new query cannot be searched, everything stays and `problem` says why.
+        """
+        subject = {"text": "", "tiles": ()}
+        if not changes.keys() & subject.keys() and self.query:
+            subject = {"text": self.query.text, "tiles": self.query.tiles}
+        limits = {name: v for name, v in changes.items() if name not in subject}
+        subject |= {name: v for name, v in changes.items() if name in subject}
+        try:
+            wanted = replace(self.limits, **limits)
+            if any(subject.values()):
+                self.show(Query(**subject, **vars(wanted)))
+            elif changes.keys() & subject.keys():
+                raise QueryError('Type what to look for, for example "impact crater".')
+            self.limits = wanted
+        except MarsMapError as error:
+            self.problem = str(error)
+
+    def show(self, query: Query) -> None:
+        """Make a query the present one, and the newest of the history."""
+        if query != self.query:
+            self.history = [*self.history[: self.position + 1], query][-MAX_HISTORY:]
+            self.position = len(self.history) - 1
+        self._become(query)
+        self.tab = self.tab or "Hits"
+
+    def step(self, by: int) -> None:
+        """Go back (-1) or forward (1) through the history, as far as there is any."""
+        if 0 <= self.position + by < len(self.history):
+            self.position += by
+            self._become(self.history[self.position])
+
+    def look_at(self, tile: str, number: int | None = None) -> None:
+        """Show a tile in the drawer; with its number, the map flies there."""
+        self.tile = tile
+        if number is not None:
+            self.go = ((self.go[0] if self.go else 0) + 1, number)
+
+    def read(self, params: Params) -> None:
+        """Take over an address. What cannot be read is left out and named in `problem`."""
+        tiles = params.get(TILE_PARAM, ())
+        self.tile = tiles[-1] if tiles else None
+        try:
+            if has_subject(params):
+                self.show(query_from_params(params))
+            else:
+                self.query = None
+        except MarsMapError as error:
+            self.problem = f"The address cannot be shown: {error}"
+        self.written = self.to_params()
+
+    def give_up(self, problem: str) -> None:
+        """Take the present query back, because it has no answer, and say why."""
+        self.problem = problem
+        del self.history[self.position :]
+        self.position = len(self.history) - 1
+        if self.history:
+            self._become(self.history[-1])
+        else:
+            self.query = None
+
+    def to_params(self) -> dict[str, list[str]]:
+        """Return the address that shows this state."""
+        params = query_to_params(self.query) if self.query else {}
+        return params | ({TILE_PARAM: [self.tile]} if self.tile else {})
+
+    def _become(self, query: Query) -> None:
+        self.query = query
+        self.limits = Limits(query.prompts, query.region, query.top_k, query.threshold)
+
+
+def page_state() -> PageState:
+    """Return this visitor's state; on the first run of a session it is read from the address."""
+    if KEY not in st.session_state:
+        state = PageState()
+        state.read({name: st.query_params.get_all(name) for name in st.query_params})
+        st.session_state[KEY] = state
+    return st.session_state[KEY]
+
+
+def read_address(search: str) -> None:
+    """Take over the query part of an address, after the browser's "back" or "forward"."""
+    page_state().read(parse_qs(search.removeprefix("?")))
+
+
+def write_address(state: PageState) -> None:
+    """Let the address follow the state; a changed one becomes an entry of the browser's history.
+
+    Compared with what was written last, not with what the browser says: its answer may be older.
+    """
+    wanted = state.to_params()
+    if wanted != state.written:
+        state.written = wanted
+        st.query_params.from_dict(wanted)

@@ -1,0 +1,121 @@
+"""What is in the drawer: the table of hits, one tile, export, and what is searched."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from mars_map.planet.coordinates import format_point
+from mars_map.search import Result
+from mars_map.ui.state import PageState, page_state
+from mars_map.ui.text import plain
+from mars_map.web import service
+
+
+def hits_table(result: Result) -> None:
+    """Draw the hits as a table that sorts by a click on a column; a chosen row is flown to."""
+    grid = result.index.grid
+    bounds = grid.bounds(result.hits)
+    table = pd.DataFrame(
+        {
+            "rank": np.arange(1, len(result.hits) + 1),
+            "score": result.hit_scores,
+            "lon": (bounds[:, 0] + bounds[:, 2]) / 2,
+            "lat": (bounds[:, 1] + bounds[:, 3]) / 2,
+            "tile": grid.names(result.hits),
+        }
+    )
+
+    def choose() -> None:
+        rows = st.session_state["mars-table"]["selection"]["rows"]
+        if rows:
+            page_state().look_at(str(table["tile"][rows[0]]), int(result.hits[rows[0]]))
+
+    column = st.column_config.NumberColumn
+    st.dataframe(
+        table,
+        key="mars-table",
+        hide_index=True,
+        height=560,
+        on_select=choose,
+        selection_mode="single-row",
+        column_config={
+            "score": column("Score", format="%.4f", help="Cosine similarity"),
+            "lon": column("° E", format="%.2f"),
+            "lat": column("° N", format="%.2f"),
+            "rank": column("Rank"),
+            "tile": "Tile",
+        },
+    )
+
+
+def tile_tab(state: PageState, result: Result | None) -> None:
+    """Show the tile that is looked at, and offer what looks like it."""
+    index = service().index
+    number = index.grid.number_of(state.tile) if state.tile else -1
+    if number < 0:
+        st.caption("Click the map to see the tile there.")
+        return
+    name = str(index.grid.names([number])[0])
+    west, south, east, north = index.grid.bounds(number)
+    lon, lat = (west + east) / 2, (south + north) / 2
+    # The name is the grid's own spelling: letters and digits.
+    st.markdown(f"![Tile {name}](mars/thumb/{name}.jpg?size=384)")
+    st.button(
+        "Find similar",
+        key="mars-similar",
+        type="primary",
+        width="stretch",
+        on_click=lambda: page_state().ask(text="", tiles=(name,)),
+    )
+    rows = {"Tile": name, "Centre": format_point(lon, lat), "Elevation": _elevation(lon, lat)}
+    if result is not None:
+        rows |= _place_in(result, number)
+    rows["Nearest name"] = _nearest(lon, lat)
+    _facts(rows)
+
+
+def export_tab(result: Result | None) -> None:
+    """Offer the hits and the heat map as files."""
+    if result is None:
+        st.caption("Search for something first; then its hits can be taken away from here.")
+
+
+def about_tab() -> None:
+    """Tell what is searched, who made it, and how good the encoder is."""
+    index = service().index
+    manifest = index.manifest
+    _facts(
+        {
+            "Tiles": f"{index.n_tiles:,}",
+            "Grid": ", ".join(f"{k} {v}" for k, v in manifest.grid.to_dict().items()),
+            "Vectors": f"{index.dim} dimensions, {manifest.quantisation}",
+            "Model": manifest.model.id,
+            "Model sha256": manifest.model.sha256,
+            "Index digest": index.digest,
+            "Made": manifest.created,
+            "CRS": manifest.crs,
+            "Source": manifest.source,
+            "Licence": manifest.licence,
+        }
+    )
+
+
+def _place_in(result: Result, number: int) -> dict[str, str]:
+    score = float(result.scores[number])
+    rank = int((result.scores > score).sum()) + 1
+    return {"Score": f"{score:.4f}", "Rank": f"{rank:,} of {len(result.scores):,}"}
+
+
+def _elevation(lon: float, lat: float) -> str:
+    return f"{service().basemaps.elevation_at(lon, lat):,.0f} m".replace("-", "\N{MINUS SIGN}")
+
+
+def _nearest(lon: float, lat: float) -> str:
+    feature, metres = service().gazetteer.nearest(lon, lat)
+    return f"{feature.name} ({feature.kind}), {metres / 1000:,.0f} km to its centre"
+
+
+def _facts(rows: dict[str, str]) -> None:
+    """Draw names and values, one a line. Values may come from anywhere and are shown as text."""
+    for name, value in rows.items():
+        st.markdown(f"**{name}**  \n{plain(value, 400)}")

@@ -1,0 +1,116 @@
+"""Answers as JSON: what is searched, search results, and what lies at a point."""
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mars_map.errors import CoordinateError
+from mars_map.maps.footprints import hit_arrays
+from mars_map.maps.heat import heat_palette, heat_scale
+from mars_map.planet.coordinates import check_point, format_point, parse_point
+from mars_map.planet.gazetteer import Feature
+from mars_map.search.records import result_record
+from mars_map.web.layers import basemap_layers
+from mars_map.web.params import query_from_request
+from mars_map.web.replies import json_reply
+from mars_map.web.service import service
+
+SUGGESTIONS = 8
+"""Most places that complete a name."""
+COLOUR_STOPS = 16
+"""Colours of the heat map that the legend gets."""
+
+
+def health(_request: Request) -> Response:
+    """Answer `/mars/health`: whether there is an index, and whether words are answered at once."""
+    index = service().index
+    return json_reply({"status": "ok", "index": index.digest, "warm": service().is_warm})
+
+
+def index(_request: Request) -> Response:
+    """Answer `/mars/index`: grid, model, basemaps and colours, all that the map needs to know.
+
+    `grid` has `edges`, the latitudes of the row boundaries from the south, and `columns`, the
+    number of tiles of each row.
+    """
+    opened = service().index
+    grid = opened.grid
+    # The first half of the palette fades in; the legend shows the colours as if opaque.
+    stops = np.linspace(0, 255, COLOUR_STOPS).astype(int)
+    return json_reply(
+        {
+            "digest": opened.digest,
+            "model": opened.manifest.model.id,
+            "grid": {"edges": grid.row_edges.tolist(), "columns": grid.row_columns.tolist()},
+            "layers": basemap_layers(service().basemaps),
+            "colours": ["rgb({} {} {})".format(*c[:3]) for c in heat_palette()[stops].tolist()],
+        }
+    )
+
+
+def search(request: Request) -> Response:
+    """Answer `/mars/search?{query}` with the object that `mars-map search --format json` prints."""
+    return json_reply(result_record(service().search(query_from_request(request))))
+
+
+def footprints(request: Request) -> Response:
+    """Answer `/mars/footprints?{query}`: `tiles` (numbers, best first), `scores`, `low`, `high`.
+
+    low, high: the scores at both ends of the heat map's colours.
+    """
+    result = service().search(query_from_request(request))
+    scale = heat_scale(result.scores)
+    return json_reply({**hit_arrays(result), "low": scale.low, "high": scale.high})
+
+
+def elevation(request: Request) -> Response:
+    """Answer `/mars/elevation?lon=&lat=` with `elevation_m`, metres above the areoid."""
+    lon, lat = _point(request)
+    return json_reply(
+        {"lon": lon, "lat": lat, "elevation_m": service().basemaps.elevation_at(lon, lat)}
+    )
+
+
+def tile_at(request: Request) -> Response:
+    """Answer `/mars/tile-at?lon=&lat=` with the tile under a point: `tile`, `bounds`, centre.
+
+    `tile` is null where the grid has none.
+    """
+    lon, lat = _point(request)
+    grid = service().index.grid
+    number = int(grid.tile_at(lon, lat))
+    if number < 0:
+        return json_reply({"tile": None})
+    west, south, east, north = grid.bounds(number).tolist()
+    return json_reply(
+        {
+            "tile": grid.names([number])[0],
+            "bounds": [west, south, east, north],
+            "lon": (west + east) / 2,
+            "lat": (south + north) / 2,
+        }
+    )
+
+
+def places(request: Request) -> Response:
+    """Answer `/mars/places?text=`: features whose name completes the text, or the point it is."""
+    text = request.query_params.get("text", "").strip()[:80]
+    if any(c.isdigit() for c in text) and "," in text:
+        lon, lat = parse_point(text)
+        return json_reply(
+            {"places": [_place(Feature(format_point(lon, lat), "point", lon, lat, 0))]}
+        )
+    found = service().gazetteer.search(text, SUGGESTIONS)
+    return json_reply({"places": [_place(feature) for feature in found]})
+
+
+def _place(feature: Feature) -> dict[str, str | float | None]:
+    return feature._asdict()
+
+
+def _point(request: Request) -> tuple[float, float]:
+    try:
+        lon, lat = (float(request.query_params[name]) for name in ("lon", "lat"))
+    except (KeyError, ValueError) as error:
+        raise CoordinateError("Give lon and lat in degrees, such as lon=137.8&lat=-5.4.") from error
+    return check_point(lon, lat)

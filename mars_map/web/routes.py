@@ -1,0 +1,53 @@
+"""The table of routes, and what happens when the server starts."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mars_map.web import answers, rasters
+from mars_map.web.files import folder_route, leaflet_folder
+from mars_map.web.replies import Handler, refusal, speaks_plainly
+from mars_map.web.service import service
+
+ROOT = "/mars"
+"""All of our addresses begin so."""
+
+HANDLERS: dict[str, Handler] = {
+    "/health": answers.health,
+    "/index": answers.index,
+    "/search": answers.search,
+    "/footprints": answers.footprints,
+    "/elevation": answers.elevation,
+    "/tile-at": answers.tile_at,
+    "/places": answers.places,
+    "/heat.png": rasters.heat,
+    "/basemap/{layer}/{z:int}/{x:int}/{y:int}.jpg": rasters.basemap,
+    "/thumb/{tile}.jpg": rasters.thumbnail,
+}
+
+
+def routes(component_files: Path) -> list[Route]:
+    """Return all routes. component_files: folder of the page's JavaScript and style sheets."""
+    return [
+        *(Route(ROOT + path, speaks_plainly(handler)) for path, handler in HANDLERS.items()),
+        folder_route(f"{ROOT}/leaflet", leaflet_folder()),
+        folder_route(f"{ROOT}/component", component_files),
+        Route(ROOT + "/{rest:path}", _unknown),
+    ]
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Start loading what the first query needs, without holding up the first page."""
+    threading.Thread(target=service().warm, name="mars-map-warm", daemon=True).start()
+    yield
+
+
+def _unknown(_request: Request) -> Response:
+    return refusal(404, "There is nothing at this address.")

@@ -1,0 +1,71 @@
+"""What every session and every route shares: one engine and one gazetteer, loaded once.
+
+Opening the index takes milliseconds; the text encoder takes seconds, so `Service.warm` loads it in
+the background while the first page is drawn, and a query that comes earlier waits for it.
+"""
+
+import logging
+import threading
+from functools import cache, cached_property
+
+from mars_map import settings
+from mars_map.errors import MarsMapError
+from mars_map.index import TileIndex
+from mars_map.maps.basemap import Basemaps
+from mars_map.planet.gazetteer import Gazetteer
+from mars_map.search import Engine, Query, Result, open_engine
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """The program behind the page. Safe to share between threads; nothing in it is per session."""
+
+    def __init__(self) -> None:
+        self._warm = threading.Event()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine; its encoder loads at the first query in words. Raises like `open_engine`."""
+        return open_engine(settings.INDEX_DIR, settings.MODEL_DIR)
+
+    @property
+    def index(self) -> TileIndex:
+        """The index that is searched. Raises like `open_engine`."""
+        return self.engine.index
+
+    @cached_property
+    def gazetteer(self) -> Gazetteer:
+        """Names of features. Raises FeatureNotFoundError where the table cannot be read."""
+        return Gazetteer.load(settings.GAZETTEER_FILE)
+
+    @cached_property
+    def basemaps(self) -> Basemaps:
+        """Basemaps and elevations; files are opened when they are first needed."""
+        return Basemaps(settings.BASEMAP_DIR)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a query in words need not wait for the text encoder to load."""
+        return self._warm.is_set()
+
+    def search(self, query: Query) -> Result:
+        """Answer a query; scores are cached by the engine. Raises like `Engine.search`."""
+        return self.engine.search(query)
+
+    def warm(self) -> None:
+        """Load the encoder and read the vectors once, so that the first visitor does not wait.
+
+        What fails here is logged, and fails again with its sentence when a visitor asks for it.
+        """
+        try:
+            self.search(Query("impact crater", top_k=1))
+        except MarsMapError as error:
+            _log.warning("%s", error)
+        self._warm.set()
+
+
+@cache
+def service() -> Service:
+    """Return the service of this process."""
+    return Service()
