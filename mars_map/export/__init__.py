@@ -1,0 +1,112 @@
+"""Results as files: one module a format, and the provenance that travels with each.
+
+    export_result(result, "gpkg", "dunes.gpkg")
+    data = export_bytes(result, "geojson")
+
+A file appears whole or not at all, and one that was there before stays until then.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from mars_map.errors import ExportError
+from mars_map.export.geojson import geojson
+from mars_map.export.geopackage import geopackage
+from mars_map.export.geoparquet import geoparquet
+from mars_map.export.heatmap import heat_geotiff
+from mars_map.export.provenance import Provenance
+from mars_map.export.shapefile import shapefile
+from mars_map.export.spreadsheet import csv
+from mars_map.export.webpage import html_page
+from mars_map.search import Result
+
+__all__ = ["EXPORTERS", "Exporter", "Provenance", "export_bytes", "export_result", "file_name"]
+
+
+class Exporter(NamedTuple):
+    """A format that results can be saved in."""
+
+    title: str
+    """Name for people."""
+    extension: str
+    """End of the file's name, with its dots."""
+    media_type: str
+    """MIME type."""
+    make: Callable[[Provenance], bytes]
+    """Returns a result and its provenance as the bytes of a file."""
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "geojson": Exporter("GeoJSON", ".geojson", "application/geo+json", geojson),
+    "shapefile": Exporter("Shapefile (zipped)", ".shp.zip", "application/zip", shapefile),
+    "gpkg": Exporter("GeoPackage", ".gpkg", "application/geopackage+sqlite3", geopackage),
+    "parquet": Exporter("GeoParquet", ".parquet", "application/vnd.apache.parquet", geoparquet),
+    "csv": Exporter("CSV table", ".csv", "text/csv", csv),
+    "heat": Exporter("Heat map (GeoTIFF)", ".tif", "image/tiff", heat_geotiff),
+    "html": Exporter("Map (HTML)", ".html", "text/html", html_page),
+}
+"""Every format by the name that the shell and the page call it."""
+
+
+def export_bytes(result: Result, format: str, *, date: datetime | None = None) -> bytes:
+    """Return a result as the bytes of a file. The date is now if none is given.
+
+    Raises ExportError for an unknown format and where a library could not make the file, for
+    example on a full disk.
+    """
+    exporter = _exporter(format)
+    provenance = Provenance(result) if date is None else Provenance(result, date)
+    try:
+        return exporter.make(provenance)
+    except (OSError, RuntimeError) as error:
+        # RuntimeError is the base of what GDAL raises through pyogrio.
+        reason = getattr(error, "strerror", None) or error
+        raise ExportError(f"The {exporter.title} file could not be made: {reason}.") from error
+
+
+def export_result(
+    result: Result, format: str, path: str | Path, *, date: datetime | None = None
+) -> Path:
+    """Save a result in a file and return its path; an older file of that name is replaced.
+
+    The file is written beside the path and then renamed, so that nobody sees half of it. Raises
+    ExportError like `export_bytes`, and where the place cannot be written.
+    """
+    # A link is followed: what it points at is replaced, and the link stays.
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise ExportError(f'"{path}" is a folder or a device; name a file to write.')
+    data = export_bytes(result, format, date=date)
+    partial = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise ExportError(
+            f'"{path}" could not be written ({error.strerror}); choose another place.'
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def file_name(result: Result, format: str) -> str:
+    """Return a name for a file to download, such as "mars-dunes-inside-craters.geojson"."""
+    words = re.sub(r"[\W_]+", "-", result.query.label.lower()).strip("-")[:60].rstrip("-")
+    return f"mars-{words or 'result'}{_exporter(format).extension}"
+
+
+def _exporter(format: str) -> Exporter:
+    try:
+        return EXPORTERS[format]
+    except KeyError:
+        raise ExportError(
+            f'There is no format "{format[:40]}"; choose from {", ".join(EXPORTERS)}.'
+        ) from None
