@@ -9,7 +9,7 @@ from mars_map.planet.regions import Box, Polygon
 from mars_map.search import Result
 from mars_map.ui.drawer import drawer
 from mars_map.ui.map import mars_map
-from mars_map.ui.panel import panel, summary, teach
+from mars_map.ui.panel import panel, summary
 from mars_map.ui.state import PageState, page_state, read_address, write_address
 from mars_map.ui.text import plain
 from mars_map.web import service
@@ -22,8 +22,7 @@ def main() -> None:
     st.set_page_config(page_title="mars_map", layout="wide", initial_sidebar_state="expanded")
     st.html(STYLE)
     state = page_state()
-    with st.sidebar:
-        panel(state)
+    with st.sidebar, panel(state):
         result = _answer(state)
         if state.problem:
             st.error(plain(state.problem, 400))
@@ -35,11 +34,9 @@ def main() -> None:
 
 def _answer(state: PageState) -> Result | None:
     """Search; an answer that fails leaves the last good one on the map, with a sentence."""
+    if state.query is None:
+        return None
     try:
-        index = service().index
-        if state.query is None:
-            teach(index.n_tiles)
-            return None
         waiting = "Searching" if service().is_warm else "Loading the text encoder"
         with st.spinner(f"{waiting}…"):
             result = service().search(state.query)

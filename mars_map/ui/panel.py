@@ -1,6 +1,7 @@
 """The panel on the left: the words, examples, recent queries, limits, region and prompts."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import MarsMapError
@@ -32,8 +33,11 @@ REGION_EXAMPLES = {
 RECENT = 6
 
 
-def panel(state: PageState) -> None:
-    """Draw the panel; what is chosen in it changes the state before the next run."""
+def panel(state: PageState) -> DeltaGenerator:
+    """Draw the panel; what is chosen in it changes the state before the next run.
+
+    Returns the place below the words where the outcome of the search belongs.
+    """
     _follow(state)
     st.html('<h1 class="mars-title">mars_map</h1>')
     st.text_input(
@@ -45,11 +49,15 @@ def panel(state: PageState) -> None:
         help="Describe a landform in English. Every tile of the planet gets a score for how well "
         "its picture fits the words. Press / to type here.",
     )
-    _examples(state)
+    outcome = st.container()
     _history(state)
+    _examples()
+    if state.query is None:
+        _teach()
     _limits()
-    _region(state)
+    _region()
     _prompts(state)
+    return outcome
 
 
 def summary(result: Result) -> None:
@@ -61,19 +69,6 @@ def summary(result: Result) -> None:
         st.caption(f"{n:,} hits{where}, of {total:,} tiles · {took}")
     else:
         st.caption(f"No tile{where} reaches the threshold; lower it or widen the region.")
-
-
-def teach(n_tiles: int) -> None:
-    """Tell a newcomer what this is, where there is no query yet."""
-    st.markdown(
-        f"**What this is.** Mars is cut into {n_tiles:,} tiles, and each was turned into numbers "
-        "by a model that has learned which pictures go with which words. Type a landform, and "
-        "the planet lights up where its tiles fit.\n\n"
-        "**What a score is.** The cosine similarity of your words and a tile, between -1 and 1. "
-        "It ranks tiles for one query; it is no probability, and two queries' scores do not "
-        "compare.\n\n"
-        "**Without words.** Click anywhere on the map and ask for what looks like it."
-    )
 
 
 def _follow(state: PageState) -> None:
@@ -95,7 +90,20 @@ def _search_words() -> None:
     page_state().ask(text=st.session_state["mars-words"], tiles=())
 
 
-def _examples(state: PageState) -> None:
+def _teach() -> None:
+    """Tell a newcomer what this is, where there is no query yet."""
+    st.caption(
+        "**What this is.** Mars is cut into tiles, and a model that has learned which pictures go "
+        "with which words turned each into numbers. Type a landform, and the planet lights up "
+        "where its tiles fit.\n\n"
+        "**What a score is.** The cosine similarity of your words and a tile, between -1 and 1. "
+        "It ranks the tiles of one query; it is no probability, and scores of different queries "
+        "do not compare.\n\n"
+        "**Without words.** Click the map and ask for what looks like that place."
+    )
+
+
+def _examples() -> None:
     def take() -> None:
         words = st.session_state["mars-examples"]
         st.session_state["mars-examples"] = None
@@ -109,7 +117,7 @@ def _examples(state: PageState) -> None:
 def _history(state: PageState) -> None:
     if not state.history:
         return
-    recent = list(dict.fromkeys(reversed(state.history)))[:RECENT]
+    recent = [query for query in dict.fromkeys(reversed(state.history)) if query != state.query]
 
     def take() -> None:
         chosen = st.session_state["mars-recent"]
@@ -117,22 +125,29 @@ def _history(state: PageState) -> None:
         if chosen is not None:
             page_state().show(recent[chosen])
 
-    with st.container(horizontal=True, key="mars-history", vertical_alignment="bottom"):
-        st.pills(
-            "Recent queries",
-            range(len(recent)),
-            format_func=lambda i: plain(recent[i].label, 28),
-            key="mars-recent",
-            on_change=take,
-        )
     with st.container(horizontal=True):
-        back, forward = state.position > 0, state.position < len(state.history) - 1
-        _step_button("Back", -1, back)
-        _step_button("Forward", 1, forward)
+        _step_button("Back", ":material/arrow_back:", -1, state.position > 0)
+        last = len(state.history) - 1
+        _step_button("Forward", ":material/arrow_forward:", 1, state.position < last)
+    if recent:
+        with st.container(key="mars-recent-box"):
+            st.pills(
+                "Recent queries",
+                range(len(recent[:RECENT])),
+                format_func=lambda i: plain(recent[i].label, 28),
+                key="mars-recent",
+                on_change=take,
+            )
 
 
-def _step_button(label: str, by: int, possible: bool) -> None:
-    st.button(label, disabled=not possible, on_click=lambda: page_state().step(by), type="tertiary")
+def _step_button(label: str, icon: str, by: int, possible: bool) -> None:
+    st.button(
+        label,
+        icon=icon,
+        disabled=not possible,
+        on_click=lambda: page_state().step(by),
+        type="tertiary",
+    )
 
 
 def _limits() -> None:
@@ -162,7 +177,7 @@ def _limits() -> None:
         )
 
 
-def _region(state: PageState) -> None:
+def _region() -> None:
     kind = REGION_KINDS[st.session_state["mars-region-kind"] or WHOLE_PLANET]
 
     def change_kind() -> None:

@@ -4,11 +4,25 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from mars_map.export import EXPORTERS, file_name
+from mars_map.maps.thumbnails import DEFAULT_WIDTH_KM
 from mars_map.planet.coordinates import format_point
 from mars_map.search import Result
+from mars_map.ui.map import Format, exports
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
 from mars_map.web import service
+
+USES = {
+    "geojson": "Footprints for QGIS, web maps and scripts",
+    "shapefile": "Footprints for ArcGIS and JMARS",
+    "gpkg": "Footprints for QGIS and ArcGIS, one file",
+    "parquet": "Footprints for Python and R; keeps the CRS whole",
+    "csv": "A table for spreadsheets",
+    "heat": "The score of every tile as a raster",
+    "html": "A map for any browser, without a server",
+}
+"""What each format is good for."""
 
 
 def hits_table(result: Result) -> None:
@@ -60,6 +74,7 @@ def tile_tab(state: PageState, result: Result | None) -> None:
     lon, lat = (west + east) / 2, (south + north) / 2
     # The name is the grid's own spelling: letters and digits.
     st.markdown(f"![Tile {name}](mars/thumb/{name}.jpg?size=384)")
+    st.caption(f"{DEFAULT_WIDTH_KM:g} km across, north up")
     st.button(
         "Find similar",
         key="mars-similar",
@@ -75,9 +90,19 @@ def tile_tab(state: PageState, result: Result | None) -> None:
 
 
 def export_tab(result: Result | None) -> None:
-    """Offer the hits and the heat map as files."""
+    """Offer the hits and the heat map as files; each is made when it is asked for."""
     if result is None:
         st.caption("Search for something first; then its hits can be taken away from here.")
+        return
+    st.caption(
+        f"{len(result.hits):,} hits with score, rank, tile, centre, bounds, query, model, index "
+        "and date, in IAU_2015:49900 (Mars, planetocentric, east)."
+    )
+    formats = [
+        Format(key=key, title=exporter.title, use=USES.get(key, ""), name=file_name(result, key))
+        for key, exporter in EXPORTERS.items()
+    ]
+    exports(result.query, formats)
 
 
 def about_tab() -> None:
@@ -116,6 +141,7 @@ def _nearest(lon: float, lat: float) -> str:
 
 
 def _facts(rows: dict[str, str]) -> None:
-    """Draw names and values, one a line. Values may come from anywhere and are shown as text."""
-    for name, value in rows.items():
-        st.markdown(f"**{name}**  \n{plain(value, 400)}")
+    """Draw names and values as a table. Values may come from anywhere and are shown as text."""
+    lines = [f"| {name} | {plain(value, 400)} |" for name, value in rows.items()]
+    with st.container(key="mars-facts"):
+        st.markdown("\n".join(["| | |", "|-|-|", *lines]))

@@ -1,10 +1,13 @@
 """Answers as JSON: what is searched, search results, and what lies at a point."""
 
+from urllib.parse import quote
+
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mars_map.errors import CoordinateError
+from mars_map.export import EXPORTERS, export_bytes, file_name
 from mars_map.maps.footprints import hit_arrays
 from mars_map.maps.heat import heat_palette, heat_scale
 from mars_map.planet.coordinates import check_point, format_point, parse_point
@@ -61,6 +64,16 @@ def footprints(request: Request) -> Response:
     result = service().search(query_from_request(request))
     scale = heat_scale(result.scores)
     return json_reply({**hit_arrays(result), "low": scale.low, "high": scale.high})
+
+
+def export(request: Request) -> Response:
+    """Answer `/mars/export/{format}?{query}` with the result as a file to save."""
+    result = service().search(query_from_request(request))
+    key = request.path_params["format"]
+    body = export_bytes(result, key)
+    name = quote(file_name(result, key))
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    return Response(body, headers=headers, media_type=EXPORTERS[key].media_type)
 
 
 def elevation(request: Request) -> Response:

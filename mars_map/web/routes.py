@@ -23,6 +23,7 @@ HANDLERS: dict[str, Handler] = {
     "/index": answers.index,
     "/search": answers.search,
     "/footprints": answers.footprints,
+    "/export/{format}": answers.export,
     "/elevation": answers.elevation,
     "/tile-at": answers.tile_at,
     "/places": answers.places,

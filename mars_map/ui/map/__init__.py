@@ -1,4 +1,4 @@
-"""The map and the gallery: two components whose browser side is the ES modules in this folder.
+"""The map, the gallery and the exports: components whose browser side is the modules beside this.
 
 Python sends a few hundred bytes: the query as address parameters and what is selected. Scores,
 footprints, heat map and pictures are fetched by the browser from the routes of `mars_map.web`, so
@@ -7,11 +7,12 @@ that no widget ever sends them twice and neither component is rebuilt.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import shapely
 import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
 
 from mars_map.planet.regions import Region
 from mars_map.search import Query
@@ -20,15 +21,30 @@ from mars_map.web.params import query_string
 FILES = Path(__file__).parent
 """Folder of the components' modules and style sheet, served as `/mars/component/`."""
 
-_LOADER = (FILES / "loader.js").read_text(encoding="utf-8")
-_map = st.components.v2.component(
-    "mars_map.map", js=_LOADER.replace("__MODULE__", "map.js"), isolate_styles=False
-)
-_gallery = st.components.v2.component(
-    "mars_map.gallery", js=_LOADER.replace("__MODULE__", "gallery.js"), isolate_styles=False
-)
-
 Callback = Callable[[], None]
+
+
+class Format(TypedDict):
+    """A file format as the list of exports takes it."""
+
+    key: str
+    """Name in the address of the export."""
+    title: str
+    use: str
+    """What it is good for, in a few words."""
+    name: str
+    """Name of the file."""
+
+
+def _component(module: str) -> ComponentRenderer:
+    loader = (FILES / "loader.js").read_text(encoding="utf-8")
+    script = loader.replace("__MODULE__", f"{module}.js")
+    return st.components.v2.component(f"mars_map.{module}", js=script, isolate_styles=False)
+
+
+_map = _component("map")
+_gallery = _component("gallery")
+_exports = _component("exports")
 
 
 def mars_map(
@@ -70,6 +86,11 @@ def gallery(query: Query, selected: int | None, *, on_pick: Callback, on_similar
     """
     data = {"query": query_string(query), "selected": selected}
     _gallery(key="mars-gallery", data=data, on_pick_change=on_pick, on_similar_change=on_similar)
+
+
+def exports(query: Query, formats: list[Format]) -> None:
+    """Draw the formats in which the answer to a query can be saved."""
+    _exports(key="mars-exports", data={"query": query_string(query), "formats": formats})
 
 
 def region_rings(region: Region | None) -> list[Any]:

@@ -1,7 +1,6 @@
 // Limiting the search to a part of the planet: this view, a box dragged, or a polygon clicked.
 
 import * as L from "../leaflet/leaflet-src.esm.js";
-import { corners } from "./layers.js";
 import { element } from "./server.js";
 
 const STYLE = { pane: "region", interactive: false, className: "mm-draft" };
@@ -127,10 +126,4 @@ export class RegionTools {
     if (polygon.length < 3) this.notice("A polygon needs at least three corners.");
     else this.choose({ polygon });
   }
-}
-
-/** A rectangle that marks one tile. */
-export function tileOutline(bounds) {
-  const style = { pane: "selected", interactive: false, fill: false, className: "mm-selected" };
-  return L.rectangle(corners(bounds), style);
 }

@@ -10,6 +10,8 @@ export const PLANET = [
 ];
 const STEPS = [60, 30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1];
 const LINE_SPACING_PIXELS = 110;
+const SMALL_PIXELS = 10;
+const MARK = { interactive: false, fill: false, className: "mm-selected" };
 
 /** Outlines of the hits on canvas tiles: 20,000 draw in one pass, and a pan draws only new ones. */
 export const Footprints = L.GridLayer.extend({
@@ -38,11 +40,6 @@ export const Footprints = L.GridLayer.extend({
     const perDegree = (256 * 2 ** this._tileZoom) / 180;
     const left = coords.x * size.x;
     const top = coords.y * size.y;
-    const height = (this.boxes[3] - this.boxes[1]) * perDegree;
-    context.strokeStyle = this.colour;
-    // Where outlines are only a few pixels wide they would hide the heat map below them.
-    context.globalAlpha = Math.min(Math.max(height / 12, 0.45), 1);
-    context.lineWidth = height < 8 ? 0.75 : 1.25;
     context.beginPath();
     for (let i = this.boxes.length - 4; i >= 0; i -= 4) {
       const x = (this.boxes[i] + 180) * perDegree - left;
@@ -51,12 +48,51 @@ export const Footprints = L.GridLayer.extend({
       const tall = (this.boxes[i + 3] - this.boxes[i + 1]) * perDegree;
       if (x > size.x + 4 || y > size.y + 4 || x + width < -4 || y + tall < -4) continue;
       // From far away a tile is smaller than a pixel; a hit must still be seen.
-      const least = 3;
+      const least = 2.5;
       const dx = Math.max(least - width, 0) / 2;
       const dy = Math.max(least - tall, 0) / 2;
       context.rect(x - dx, y - dy, width + 2 * dx, tall + 2 * dy);
     }
-    context.stroke();
+    this.paint(context, (this.boxes[3] - this.boxes[1]) * perDegree);
+  },
+
+  /** From near, outlines; from afar one flat shape, since outlines would add up to a blot. */
+  paint(context, height) {
+    if (height >= SMALL_PIXELS) {
+      context.strokeStyle = this.colour;
+      context.lineWidth = 1.25;
+      context.stroke();
+    } else {
+      context.fillStyle = this.colour;
+      context.globalAlpha = 0.65;
+      context.fill();
+    }
+  },
+});
+
+/** The outline of one tile, and a ring around it where the tile itself is too small to see. */
+export const TileMark = L.FeatureGroup.extend({
+  onAdd(map) {
+    this.box = L.rectangle(PLANET, { ...MARK, pane: "selected" });
+    this.ring = L.circleMarker([0, 0], { ...MARK, pane: "selected", radius: 9 });
+    map.on("zoomend", this.fit, this);
+  },
+
+  /** bounds: west, south, east, north in degrees, or null for none. */
+  mark(bounds) {
+    this.clearLayers();
+    this.bounds = bounds;
+    if (!bounds) return;
+    this.box.setBounds(corners(bounds)).addTo(this);
+    this.ring.setLatLng(this.box.getBounds().getCenter());
+    this.fit();
+  },
+
+  fit() {
+    if (!this.bounds) return;
+    const pixels = ((this.bounds[3] - this.bounds[1]) * 256 * 2 ** this._map.getZoom()) / 180;
+    if (pixels < SMALL_PIXELS) this.ring.addTo(this);
+    else this.removeLayer(this.ring);
   },
 });
 

@@ -2,8 +2,8 @@
 
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
-import { RegionTools, tileOutline } from "./drawing.js";
-import { Footprints, Graticule, Heat, PLANET, corners } from "./layers.js";
+import { RegionTools } from "./drawing.js";
+import { Footprints, Graticule, Heat, PLANET, TileMark, corners } from "./layers.js";
 import { Legend } from "./legend.js";
 import { Grid } from "./mars.js";
 import { Places } from "./places.js";
@@ -74,6 +74,7 @@ class MarsMap {
     this.heat = new Heat(leaflet);
     this.heat.setOpacity(preferences.heat / 100);
     this.footprints = new Footprints();
+    this.mark = new TileMark().addTo(leaflet);
     this.graticule = new Graticule(preferences);
     if (preferences.graticule) this.graticule.addTo(leaflet);
     if (preferences.hits) this.footprints.addTo(leaflet);
@@ -191,8 +192,7 @@ class MarsMap {
   select(tile) {
     if (tile === this.selected) return;
     this.selected = tile;
-    this.outline?.remove();
-    this.outline = tile === null ? null : tileOutline(this.grid.bounds(tile)).addTo(this.leaflet);
+    this.mark.mark(tile === null ? null : this.grid.bounds(tile));
   }
 
   goToTile(tile) {

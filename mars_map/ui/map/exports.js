@@ -1,0 +1,62 @@
+// Formats to take the result away in. Our own route makes the file; progress and errors stay here.
+
+import { element, route } from "./server.js";
+
+const lists = new WeakMap();
+
+/** Called by Streamlit with every change of the component's data. */
+export function render({ data, parentElement }) {
+  let node = lists.get(parentElement);
+  if (!node) {
+    node = element("div", { className: "mm-exports" });
+    parentElement.append(node);
+    lists.set(parentElement, node);
+  }
+  const wanted = JSON.stringify(data);
+  if (node.dataset.shown !== wanted) {
+    node.dataset.shown = wanted;
+    node.replaceChildren(...data.formats.map((format) => row(format, data.query)));
+  }
+  return () => lists.delete(parentElement);
+}
+
+/** format: `{key, title, use, name}`. */
+function row(format, query) {
+  const said = element("small", { textContent: format.use });
+  said.setAttribute("role", "status");
+  const button = element("button", { type: "button", textContent: "Save" });
+  button.setAttribute("aria-label", `Save as ${format.title}`);
+  button.onclick = () => save(format, query, button, said);
+  const text = element("div", {}, [element("b", { textContent: format.title }), said]);
+  const node = element("div", { className: "mm-export" }, [text, button]);
+  node.dataset.format = format.key;
+  return node;
+}
+
+async function save(format, query, button, said) {
+  button.disabled = true;
+  said.classList.remove("mm-error");
+  said.textContent = "Making the file…";
+  try {
+    const response = await fetch(route(`export/${format.key}`, query));
+    if (!response.ok) throw new Error((await response.json()).error);
+    const file = await response.blob();
+    download(file, format.name);
+    said.textContent = `${format.name}, ${sizeOf(file.size)}`;
+  } catch (error) {
+    said.classList.add("mm-error");
+    said.textContent = error.message || "The server does not answer; check that it still runs.";
+  }
+  button.disabled = false;
+}
+
+function download(file, name) {
+  const link = element("a", { href: URL.createObjectURL(file), download: name });
+  link.click();
+  // The browser has taken the file over by then.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function sizeOf(bytes) {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
