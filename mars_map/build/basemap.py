@@ -5,6 +5,7 @@ All three are Cloud-Optimised GeoTIFFs in plate carrée over the whole planet. T
 is exactly one block of the file or of one of its overviews: serving a tile decodes one block.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +38,18 @@ RELIEF_EXAGGERATION = 8.0
 """Vertical exaggeration: most slopes of Mars at 2.6 km are below two degrees."""
 
 
-def build_basemaps(inputs: Inputs, out: Path, progress: Progress) -> list[Path]:
+def build_basemaps(
+    inputs: Inputs, out: Path, progress: Progress, *, size: tuple[int, int] = VIKING_SIZE
+) -> list[Path]:
     """Write viking.tif, relief.tif and elevation.tif into a folder and return their paths.
 
+    size: rows and columns of the Viking picture.
     The files depend only on the inputs and on the versions of GDAL and of its JPEG library. Takes
     half a minute and about 2 GB of memory. Raises BuildError where an input is absent or cannot be
     read, or the disk cannot be written.
     """
     steps = (
-        ("viking.tif", VIKING_COLOUR, build_viking),
+        ("viking.tif", VIKING_COLOUR, partial(build_viking, size=size)),
         ("relief.tif", ELEVATION, build_relief),
         ("elevation.tif", MOLA_ELEVATION, build_elevation),
     )
@@ -157,17 +161,17 @@ def _write_cog(target: Path, pixels: NDArray, tags: dict[str, str], **options: s
     }
     options |= {"driver": "COG", "blocksize": BLOCK_SIZE, "overview_resampling": "AVERAGE"}
     options |= {"overview_quality": options["quality"]} if "quality" in options else {}
-    partial = target.with_name(target.name + ".part")
+    part = target.with_name(target.name + ".part")
     try:
         with MemoryFile() as memory:
             with memory.open(**profile) as plain:
                 plain.write(pixels)
                 plain.update_tags(**tags)
             with memory.open() as plain:
-                copy_raster(plain, partial, **options)
-        partial.replace(target)
+                copy_raster(plain, part, **options)
+        part.replace(target)
     except (rasterio.errors.RasterioError, OSError) as error:
-        partial.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise BuildError(f"{target} could not be written: {error}.") from error
 
 

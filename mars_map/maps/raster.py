@@ -2,12 +2,13 @@
 
 import queue
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import rasterio
 from morecantile import Tile, TileMatrixSet
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
@@ -94,6 +95,7 @@ class MarsRaster:
         try:
             yield reader
         except (RasterioError, RioTilerError) as error:
+            self._forget_error()
             raise BasemapError(
                 f'The basemap "{self.path}" cannot be read; it is damaged, restore it.'
             ) from error
@@ -109,6 +111,11 @@ class MarsRaster:
             raise BasemapError(
                 f'The basemap "{self.path}" is not a raster that GDAL can read.'
             ) from error
+
+    def _forget_error(self) -> None:
+        """Clear GDAL's error of this thread, or rasterio raises it at its next call on any file."""
+        with suppress(RasterioError):
+            rasterio.open(self.path).close()
 
     def _find_stretch(self, reader: Reader) -> list[tuple[float, float]] | None:
         """Return the values to show as black and white; None for bytes, which are shown as such."""

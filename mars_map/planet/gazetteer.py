@@ -132,7 +132,10 @@ class Gazetteer:
 
 def fold_name(name: str) -> str:
     """Return a name for comparing: lower case, no accents, letters and digits and single spaces."""
-    plain = unicodedata.normalize("NFKD", name.casefold()).translate(_LETTERS_WITHOUT_ACCENT)
+    # Twice, because either step may make work for the other.
+    for _ in range(2):
+        name = unicodedata.normalize("NFKD", name).casefold()
+    plain = name.translate(_LETTERS_WITHOUT_ACCENT)
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     # An apostrophe joins ("Ma'adim"), every other sign separates ("Airy-0").
     return " ".join(re.sub(r"[^\w]+", " ", re.sub(r"['’ʻʼ]", "", plain)).split())
