@@ -76,24 +76,17 @@ def export_result(
     The file is written beside the path and then renamed, so that nobody sees half of it. Raises
     ExportError like `export_bytes`, and where the place cannot be written.
     """
-    # A link is followed: what it points at is replaced, and the link stays.
-    path = Path(path).resolve()
-    if path.exists() and not path.is_file():
-        raise ExportError(f'"{path}" is a folder or a device; name a file to write.')
     data = export_bytes(result, format, date=date)
-    partial = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        # A link is followed: what it points at is replaced, and the link stays.
+        path = Path(path).resolve()
+        if path.exists() and not path.is_file():
+            raise ExportError(f'"{path}" is a folder or a device; name a file to write.')
+        _write_whole(path, data)
     except OSError as error:
         raise ExportError(
             f'"{path}" could not be written ({error.strerror}); choose another place.'
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 
@@ -101,6 +94,18 @@ def file_name(result: Result, format: str) -> str:
     """Return a name for a file to download, such as "mars-dunes-inside-craters.geojson"."""
     words = re.sub(r"[\W_]+", "-", result.query.label.lower()).strip("-")[:60].rstrip("-")
     return f"mars-{words or 'result'}{_exporter(format).extension}"
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _exporter(format: str) -> Exporter:
