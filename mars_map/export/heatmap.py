@@ -1,13 +1,11 @@
 """The heat map as a raster of scores for GIS."""
 
 from mars_map.export.provenance import METADATA_KEY, Provenance
-from mars_map.maps.heat import score_geotiff
+from mars_map.maps.heat import region_mask, score_geotiff
 
 
 def heat_geotiff(provenance: Provenance) -> bytes:
     """Return the scores of all tiles of the query's region as GeoTIFF; NaN outside of it."""
     result = provenance.result
-    grid, region = result.index.grid, result.query.region
-    mask = None if region is None else region.contains(*grid.centers)
     tags = {METADATA_KEY: provenance.to_json()}
-    return score_geotiff(result.scores, grid, mask=mask, tags=tags)
+    return score_geotiff(result.scores, result.index.grid, mask=region_mask(result), tags=tags)

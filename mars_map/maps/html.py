@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import folium
 import numpy as np
 from branca.element import MacroElement
+from folium.raster_layers import ImageOverlay
 from folium.template import Template
 from PIL import Image
 
 from mars_map.maps.basemap import Basemaps
-from mars_map.maps.heat import heat_palette, heat_png, heat_scale
+from mars_map.maps.heat import heat_palette, heat_png, heat_scale, region_mask
 from mars_map.planet.sphere import RADIUS_M
 from mars_map.search import Result
 
@@ -83,18 +84,20 @@ def leafmap_map(result: Result, *, basemaps: Basemaps | None = None) -> "Leafmap
 
 def _add_layers(planet_map: folium.Map, result: Result, basemaps: Basemaps) -> None:
     """Put basemap, heat map, footprints, legend, scale and coordinates on a map."""
-    grid, region = result.index.grid, result.query.region
-    mask = None if region is None else region.contains(*grid.centers)
     picture = _data_uri(_jpeg(basemaps.planet("viking", BASEMAP_WIDTH)), "image/jpeg")
-    heat = _data_uri(heat_png(result.scores, grid, mask=mask), "image/png")
     credit = basemaps.layer("viking").credit
-    for image, name, options in (
-        (picture, "Viking colour", {"overlay": False, "control": False, "attribution": credit}),
-        (heat, "Heat map", {"opacity": HEAT_OPACITY, "class_name": "mars-heat"}),
-    ):
-        folium.raster_layers.ImageOverlay(
-            image, PLANET, pixelated=False, name=name, **options
-        ).add_to(planet_map)
+    ImageOverlay(
+        picture, PLANET, pixelated=False, overlay=False, control=False, attribution=credit
+    ).add_to(planet_map)
+    heat = heat_png(result.scores, result.index.grid, mask=region_mask(result))
+    ImageOverlay(
+        _data_uri(heat, "image/png"),
+        PLANET,
+        pixelated=False,
+        name="Heat map",
+        opacity=HEAT_OPACITY,
+        class_name="mars-heat",
+    ).add_to(planet_map)
     _Footprints(result).add_to(planet_map)
     folium.LayerControl(collapsed=False).add_to(planet_map)
     planet_map.fit_bounds(PLANET)
