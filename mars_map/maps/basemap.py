@@ -25,7 +25,7 @@ from mars_map.planet.coordinates import check_point
 from mars_map.settings import BASEMAP_DIR
 
 JPEG_QUALITY = 85
-ELEVATION_COLOUR_MAP = "batlow"
+ELEVATION_COLOUR_MAP = "lipari"
 """Perceptually uniform colour map of Crameri (2018), doi 10.5281/zenodo.1243862."""
 ELEVATION_RANGE_M = (-8_000.0, 12_000.0)
 """Elevations at both ends of the colours; only the highest volcanoes rise above."""
