@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mars_map.index import ModelCard, TileIndex, write_index
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.search import Engine, Query, Result
+from mars_map.web import Service, service
 
 DIM = 32
 
@@ -66,3 +67,11 @@ def small_engine(small_index: TileIndex) -> Engine:
 def small_result(small_engine: Engine) -> Result:
     """Twenty hits for words."""
     return small_engine.search(Query("chaos at the head of an outflow channel", top_k=20))
+
+
+@pytest.fixture
+def small_service(small_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The service behind the page and the routes, searching the small index."""
+    shared = service()
+    monkeypatch.setitem(vars(shared), "engine", small_engine)
+    return shared

@@ -73,16 +73,22 @@ def summary(result: Result) -> None:
 
 def _follow(state: PageState) -> None:
     """Let the widgets show the state where it changed by other means than through them."""
-    shown = (state.query, state.limits)
-    if st.session_state.get("mars-shown") == shown:
+    shown, state.shown = state.shown, (state.query, state.limits)
+    if shown == state.shown:
         return
-    st.session_state["mars-shown"] = shown
     st.session_state["mars-words"] = state.query.text if state.query else ""
     st.session_state["mars-top-k"] = state.limits.top_k
     st.session_state["mars-threshold"] = state.limits.threshold
     st.session_state["mars-prompts"] = "\n".join(state.limits.prompts)
-    kind, value = region_to_param(state.limits.region) if state.limits.region else (None, "")
-    st.session_state["mars-region-kind"] = next(k for k, v in REGION_KINDS.items() if v == kind)
+    # A kind of region that was chosen but not yet given stays open.
+    if shown is None or shown[1].region != state.limits.region:
+        _show_region(state.limits.region)
+
+
+def _show_region(region: Region | None) -> None:
+    name, value = region_to_param(region) if region else (None, "")
+    kinds = {kind: label for label, kind in REGION_KINDS.items()}
+    st.session_state["mars-region-kind"] = kinds[name]
     st.session_state["mars-region"] = value
 
 

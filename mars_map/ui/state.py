@@ -57,6 +57,8 @@ class PageState:
     """One sentence to show once: why the last thing that was asked for did not happen."""
     written: dict[str, list[str]] = field(default_factory=dict)
     """The address that was read or written last."""
+    shown: tuple[Query | None, Limits] | None = None
+    """What the panel's widgets show."""
 
     def ask(self, **changes: Any) -> None:
         """Change the query: `text` or `tiles` for another subject, or any of the limits.
