@@ -1,6 +1,7 @@
 """Basemaps: tiles, elevations and a user's own raster, at their place on Mars."""
 
 import io
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from rasterio.transform import from_bounds
 
-from mars_map.build.basemap import build_basemaps, shaded_relief
+from mars_map.build.basemap import build_basemaps, build_elevation, shaded_relief
 from mars_map.build.inputs import ELEVATION, MOLA_ELEVATION, VIKING_COLOUR, Inputs
 from mars_map.errors import BasemapError, BuildError, CoordinateError
 from mars_map.maps.basemap import Basemaps, elevation_palette
@@ -245,3 +246,16 @@ def test_the_build_makes_the_three_files(tmp_path):
     (rasters / ELEVATION).unlink()
     with pytest.raises(BuildError, match="mola_elevation"):
         build_basemaps(Inputs(rasters), tmp_path / "again", lambda *_: None, size=(64, 128))
+
+
+def test_the_shipped_elevations_are_made_from_the_inputs(tmp_path):
+    folder = os.environ.get("MARS_MAP_INPUTS")
+    if not folder:
+        pytest.skip("set MARS_MAP_INPUTS to the folder of inputs to compare with what is shipped")
+    build_elevation(Inputs(Path(folder)).path(MOLA_ELEVATION), tmp_path / "elevation.tif")
+    with (
+        rasterio.open(tmp_path / "elevation.tif") as made,
+        rasterio.open(BASEMAP_DIR / "elevation.tif") as shipped,
+    ):
+        np.testing.assert_array_equal(made.read(), shipped.read())
+        assert made.tags() == shipped.tags()
