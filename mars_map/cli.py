@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mars_map.errors import ExportError, IndexDamagedError, MarsMapError
+from mars_map.errors import ExportError, IndexDamagedError, MarsMapError, QueryError
 from mars_map.index import open_index, verify_index
 from mars_map.planet.coordinates import check_point, format_point, parse_point
 from mars_map.planet.regions import parse_box
@@ -98,15 +98,7 @@ def search(words: str, prompts: tuple[str, ...], folder: Path, **options: Any) -
 @_search_options
 def similar(at: str, folder: Path, **options: Any) -> None:
     """Rank the planet's tiles by how much they look like the tile at a point."""
-    lon, lat = check_point(*parse_point(at))
-    grid = open_index(folder).grid
-    tile = int(grid.tile_at(lon, lat))
-    if tile < 0:
-        raise MarsMapError(
-            f"The index has no tile at {format_point(lon, lat)}; choose a point "
-            f"between {grid.row_edges[0]:g} and {grid.row_edges[-1]:g} latitude."
-        )
-    query = _query(options, tiles=(str(grid.names([tile])[0]),))
+    query = _query(options, tiles=(_example_tile(folder, at),))
     _answer(folder, query, options["form"], options["output"])
 
 
@@ -172,6 +164,82 @@ def build_default(inputs: Path, out: Path, train: bool) -> None:
 
     build(inputs, out, train=train)
     click.echo(f"{out}: built; `mars-map verify {out / 'index'}` checks the index.")
+
+
+@main.group()
+def evaluate() -> None:
+    """Measure how well searches find what is known to be there."""
+
+
+@evaluate.command()
+@click.option(
+    "--index",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=INDEX_DIR,
+    help="Index folder; the one that comes with mars_map if not given.",
+)
+@click.option(
+    "--catalogue",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the landform is: points, lines or polygons; CSV, GeoJSON, shapefile, GeoPackage.",
+)
+@click.option("--query", "words", metavar="WORDS", help="Search for words.")
+@click.option("--at", metavar="LON,LAT", help="Search for what looks like the tile at a point.")
+@click.option(
+    "--test-blocks",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Rank only tiles in these polygons, or in the test blocks of a split.json of training.",
+)
+@click.option(
+    "--curve",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PNG",
+    help="Draw precision over recall, and F1 over K, into this file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def geolocalization(
+    folder: Path,
+    catalogue: Path,
+    words: str | None,
+    at: str | None,
+    test_blocks: Path | None,
+    curve: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure global geo-localization by MarsRetrieval's protocol and by a corrected one."""
+    if (words is None) == (at is None):
+        raise QueryError("Give the words to search for with --query, or a point with --at.")
+    from mars_map.evaluation import evaluate_query, read_blocks, read_catalogue
+
+    query = Query(text=words) if at is None else Query(tiles=(_example_tile(folder, at),))
+    features = read_catalogue(catalogue)
+    engine = open_engine(folder)
+    blocks = read_blocks(test_blocks, engine.index.grid) if test_blocks else None
+    with _quiet_libraries():
+        report = evaluate_query(engine, query, features, blocks)
+    if curve:
+        from mars_map.evaluation.curves import write_curves
+
+        write_curves(report.outcome, curve, f"{query.label} ({features.name})")
+    text = json.dumps(report.to_dict(), ensure_ascii=False) + "\n" if as_json else report.table()
+    click.echo(text, nl=False)
+
+
+def _example_tile(folder: Path, at: str) -> str:
+    """Return the id of the tile at a point that is written LON,LAT."""
+    lon, lat = check_point(*parse_point(at))
+    grid = open_index(folder).grid
+    tile = int(grid.tile_at(lon, lat))
+    if tile < 0:
+        raise MarsMapError(
+            f"The index has no tile at {format_point(lon, lat)}; choose a point "
+            f"between {grid.row_edges[0]:g} and {grid.row_edges[-1]:g} latitude."
+        )
+    return str(grid.names([tile])[0])
 
 
 def _query(options: dict[str, Any], **subject: Any) -> Query:

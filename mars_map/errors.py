@@ -14,6 +14,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── ModelError            encoder files that are absent or not what they should be
     ├── ModelMismatchError    an encoder asked to search an index that another model made
     ├── BasemapError          a basemap or elevation file that is absent, damaged or not of Mars
+    ├── CatalogueError        features to evaluate with that cannot be read or are not on Mars
     ├── ExportError           a result that could not be written
     └── BuildError            inputs of a build or of a training run that are absent or unusable
 """
@@ -61,6 +62,10 @@ class ModelMismatchError(MarsMapError):
 
 class BasemapError(MarsMapError):
     """A basemap or elevation file is absent, damaged or not of Mars."""
+
+
+class CatalogueError(MarsMapError):
+    """A catalogue of features cannot be read, is not of Mars, or has nothing to evaluate with."""
 
 
 class ExportError(MarsMapError):

@@ -17,6 +17,7 @@ BELOW = {
     "search": {"encoders", "index", "planet", "errors", "settings"},
     "maps": {"search", "encoders", "index", "planet", "errors", "settings"},
     "export": {"maps", "search", "encoders", "index", "planet", "errors", "settings"},
+    "evaluation": {"search", "encoders", "index", "planet", "errors", "settings"},
     "build": {"encoders", "index", "planet", "errors", "settings"},
     "training": {"build", "search", "encoders", "index", "planet", "errors", "settings"},
 }
