@@ -1,1 +1,1 @@
-"""Mosaics to windows to vectors to index; the basemaps and the gazetteer. Needs the input folder."""
+"""From mosaics and catalogues to what `data/` holds: windows, vectors, index, basemaps, names."""

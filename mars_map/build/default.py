@@ -1,0 +1,66 @@
+"""Makes everything in `data/` from a folder of inputs: `mars-map build-default`."""
+
+import shutil
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mars_map.build.basemap import build_basemaps
+from mars_map.build.embed import build_index
+from mars_map.build.gazetteer import build_gazetteer
+from mars_map.build.inputs import Inputs
+from mars_map.build.windows import Progress, cache_windows
+from mars_map.encoders import load_image_encoder
+from mars_map.planet.grid import EqualAreaGrid
+from mars_map.settings import MODEL_DIR
+
+DEFAULT_GRID = EqualAreaGrid(0.5)
+"""Rows of half a degree (29.6 km), 165,016 tiles from pole to pole."""
+
+
+def build_default(
+    inputs: Path,
+    out: Path,
+    *,
+    train: bool = False,
+    work: Path | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write basemaps, gazetteer, model and index into a folder, from rasters and catalogues.
+
+    train: train the encoder anew; otherwise the model in `out`, or else the one that came with the
+    program, embeds the tiles. work: folder of the windows (5.4 GB), of the checkpoint and of what
+    else is not published; `work` beside `out` unless given. What is there is used again.
+    Raises BuildError where an input is absent, and ModelError where a model is.
+    """
+    source = Inputs(Path(inputs))
+    work = Path(work) if work else Path(out).parent / "work"
+    progress = progress or BarProgress()
+    build_gazetteer(source, out / "gazetteer.csv")
+    build_basemaps(source, out / "basemap", progress)
+    if train:
+        # Training stands above the build; this step alone reaches up to it.
+        from mars_map.training.run import train_default
+
+        train_default(source, work, out / "model", progress=progress)
+    elif not (out / "model").is_dir():
+        shutil.copytree(MODEL_DIR, out / "model")
+    encoder = load_image_encoder(out / "model")
+    windows = cache_windows(source, DEFAULT_GRID, work / "windows", encoder.spec, progress)
+    build_index(encoder, windows, DEFAULT_GRID, out / "index", progress)
+
+
+class BarProgress:
+    """Shows each step as a bar on stderr."""
+
+    def __init__(self) -> None:
+        self._step, self._bar = "", None
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Show that a step is done so far."""
+        if step != self._step:
+            self._step, self._bar = step, tqdm(total=total, desc=step, unit_scale=True)
+        self._bar.update(done - self._bar.n)
+        if done == total:
+            self._bar.close()
+            self._step = ""

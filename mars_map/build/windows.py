@@ -1,0 +1,199 @@
+"""Windows: what the encoder sees of each tile, square on the ground and north up at its centre.
+
+A window is cut in an azimuthal equidistant projection centred on the tile, so that a crater is as
+round at 85 N as at the equator, and the antimeridian and the poles need no special case.
+Two concentric windows belong to each tile: a near one and a wide one (`WindowSpec`).
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from mars_map.build.inputs import ELEVATION, VIKING_COLOUR, Inputs
+from mars_map.encoders.windows import Windows, WindowSpec
+from mars_map.errors import BuildError
+from mars_map.planet.grid import Grid
+from mars_map.planet.sphere import METRES_PER_DEGREE, RADIUS_M
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the step, the units done and the units in all."""
+
+CHUNK = 512
+"""Tiles that are cut at a time; keeps the working set near the processor's cache."""
+
+
+def window_points(
+    lon: ArrayLike, lat: ArrayLike, width_m: float, pixels: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return longitude and latitude in degrees of every pixel centre of square windows.
+
+    lon, lat: (n,) centres in degrees. Two tensors (n, pixels, pixels) float32 come back, rows from
+    north to south. Inverse azimuthal equidistant projection on the sphere, written with vectors
+    (Snyder 1987, USGS Professional Paper 1395, p. 195) so that it holds at the poles.
+    """
+    lam = torch.deg2rad(torch.as_tensor(np.asarray(lon, np.float64)))[:, None, None]
+    phi = torch.deg2rad(torch.as_tensor(np.asarray(lat, np.float64)))[:, None, None]
+    step = width_m / RADIUS_M / pixels
+    offset = (torch.arange(pixels, dtype=torch.float64) - (pixels - 1) / 2) * step
+    x, y = offset[None, None, :], -offset[None, :, None]
+    distance = torch.hypot(x, y).clamp_min(1e-12)
+    cos_d, sinc_d = torch.cos(distance), torch.sin(distance) / distance
+    # In the frame of the centre's meridian: up (radial), east, north; then turn up and north by
+    # the latitude. Longitude comes as an offset from the centre's.
+    up, east, north = cos_d, sinc_d * x, sinc_d * y
+    equatorial = (up * torch.cos(phi) - north * torch.sin(phi)).float()
+    z = (up * torch.sin(phi) + north * torch.cos(phi)).float()
+    east = east.float().expand_as(equatorial)
+    longitude = torch.rad2deg(torch.atan2(east, equatorial)) + torch.rad2deg(lam).float()
+    # The arc sine would lose half of float32's digits near the poles.
+    return longitude, torch.rad2deg(torch.atan2(z, torch.hypot(equatorial, east)))
+
+
+@dataclass(frozen=True)
+class GlobalRaster:
+    """A raster of the whole planet in plate carrée, north up, its west edge at 180 W."""
+
+    values: torch.Tensor
+    """(rows, columns) of any real type."""
+
+    def sample(self, lon: torch.Tensor, lat: torch.Tensor) -> torch.Tensor:
+        """Interpolate bilinearly at points in degrees; wraps in longitude, float32, same shape."""
+        rows, columns = self.values.shape
+        x = (lon + 180.0) * (columns / 360.0) - 0.5
+        y = ((90.0 - lat) * (rows / 180.0) - 0.5).clamp(0.0, rows - 1.0)
+        x0, y0 = torch.floor(x), torch.floor(y).clamp_max(rows - 2.0)
+        fx, fy = x - x0, y - y0
+        west = torch.remainder(x0.to(torch.int32), columns).long()
+        east = torch.remainder(west + 1, columns)
+        top = y0.long() * columns
+        flat = self.values.reshape(-1)
+
+        def row(start: torch.Tensor) -> torch.Tensor:
+            left, right = flat[start + west].float(), flat[start + east].float()
+            return left + fx * (right - left)
+
+        upper = row(top)
+        return upper + fy * (row(top + columns) - upper)
+
+    def averaged(self, factor: int) -> "GlobalRaster":
+        """Return the raster averaged over factor x factor pixels, against aliasing.
+
+        Columns or rows that do not fill a block are spread by area, so the edges stay in place.
+        """
+        rows, columns = self.values.shape
+        size = (round(rows / factor), round(columns / factor))
+        mean = torch.nn.functional.interpolate(
+            self.values[None, None].float(), size, mode="area"
+        )  # "area" is adaptive average pooling: every pixel counts, also where factor is uneven.
+        return GlobalRaster(mean[0, 0])
+
+
+@dataclass(frozen=True)
+class WindowSources:
+    """The rasters that windows are cut from, one level of averaging for each window width."""
+
+    luminance: tuple[GlobalRaster, ...]
+    """Viking brightness, 0..255."""
+    colour: tuple[GlobalRaster, ...]
+    """Half of Viking red minus blue, plus 128, 0..255."""
+    elevation: tuple[GlobalRaster, ...]
+    """MOLA elevation, metres."""
+
+    @classmethod
+    def from_rasters(
+        cls, rgb: NDArray[np.uint8], elevation: NDArray, spec: WindowSpec
+    ) -> "WindowSources":
+        """Build the levels from (3, rows, columns) colour and (rows, columns) elevation in m."""
+        red, green, blue = (torch.from_numpy(band) for band in rgb)
+        luminance = (red.to(torch.int16) + green + blue).div(3).round().to(torch.uint8)
+        colour = (red.to(torch.int16) - blue).div(2).round().add(128).to(torch.uint8)
+        height = torch.from_numpy(np.ascontiguousarray(elevation))
+        return cls(*(_levels(values, spec) for values in (luminance, colour, height)))
+
+    @classmethod
+    def read(cls, inputs: Inputs, spec: WindowSpec) -> "WindowSources":
+        """Read Viking colour and MOLA elevation. Raises BuildError where one is absent."""
+        rgb = inputs.raster(VIKING_COLOUR)
+        return cls.from_rasters(rgb, inputs.raster(ELEVATION)[0], spec)
+
+
+def cut_windows(
+    sources: WindowSources, lon: ArrayLike, lat: ArrayLike, spec: WindowSpec
+) -> Windows:
+    """Cut the windows around points in degrees, (n,) each; see `Windows` for what comes back."""
+    images, elevations = [], []
+    for scale, width_km in enumerate(spec.widths_km):
+        points = window_points(lon, lat, width_km * 1000.0, spec.pixels)
+        layers = [s[scale].sample(*points) for s in (sources.luminance, sources.colour)]
+        images.append(torch.stack(layers, dim=1).round().to(torch.uint8))
+        elevations.append(sources.elevation[scale].sample(*points).round().to(torch.int16))
+    return Windows(torch.stack(images, 1).numpy(), torch.stack(elevations, 1).numpy())
+
+
+def cache_windows(
+    inputs: Inputs, grid: Grid, folder: Path, spec: WindowSpec, progress: Progress
+) -> Windows:
+    """Cut the windows of all tiles of a grid into a folder, or open those that are there.
+
+    The folder is left as it is when its `windows.json`, which is written last, tells of the same
+    grid and spec. Returns the windows memory-mapped. Raises BuildError.
+    """
+    description = {"grid": grid.to_dict(), "spec": asdict(spec)}
+    if _described(folder) != json.loads(json.dumps(description)):
+        sources = WindowSources.read(inputs, spec)
+        _write_windows(sources, grid, folder, spec, progress)
+        (folder / "windows.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+    return open_windows(folder)
+
+
+def open_windows(folder: Path) -> Windows:
+    """Open cached windows memory-mapped. Raises BuildError where there are none."""
+    if _described(folder) is None:
+        raise BuildError(f"There are no windows in {folder}; cut them first.")
+    return Windows(*(np.load(path, mmap_mode="r") for path in _files(folder)))
+
+
+def _write_windows(
+    sources: WindowSources, grid: Grid, folder: Path, spec: WindowSpec, progress: Progress
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "windows.json").unlink(missing_ok=True)
+    lon, lat = grid.centers
+    n, scales, p = grid.n_tiles, len(spec.widths_km), spec.pixels
+    image_file, elevation_file = _files(folder)
+    shape = (n, scales, 2, p, p)
+    image = np.lib.format.open_memmap(image_file, "w+", np.uint8, shape)
+    shape = (n, scales, p, p)
+    elevation = np.lib.format.open_memmap(elevation_file, "w+", np.int16, shape)
+    for start in range(0, n, CHUNK):
+        part = slice(start, min(start + CHUNK, n))
+        image[part], elevation[part] = cut_windows(sources, lon[part], lat[part], spec)
+        progress("windows", part.stop, n)
+    image.flush()
+    elevation.flush()
+
+
+def _levels(values: torch.Tensor, spec: WindowSpec) -> tuple[GlobalRaster, ...]:
+    raster = GlobalRaster(values)
+    native_m = 180.0 * METRES_PER_DEGREE / values.shape[0]
+    levels = []
+    for width_km in spec.widths_km:
+        factor = round(width_km * 1000.0 / spec.pixels / native_m)
+        levels.append(raster.averaged(factor) if factor > 1 else raster)
+    return tuple(levels)
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    return folder / "image.npy", folder / "elevation.npy"
+
+
+def _described(folder: Path) -> dict | None:
+    try:
+        return json.loads((folder / "windows.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

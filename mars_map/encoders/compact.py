@@ -1,0 +1,123 @@
+"""The compact encoder on disk and in use: words and windows to unit vectors.
+
+A model folder holds `config.json`, `weights.safetensors` (float16) and `figures.json` with what was
+measured. The sha256 of the weights is the model's identity: an index names it.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+
+from mars_map.encoders.minilm import MiniLM
+from mars_map.encoders.network import CompactNetwork, NetworkConfig
+from mars_map.encoders.windows import Windows, WindowSpec
+from mars_map.errors import ModelError
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+BATCH = 512
+"""Tiles that are embedded at a time."""
+
+
+class CompactTextEncoder:
+    """Words to unit vectors: MiniLM, then the trained head."""
+
+    def __init__(self, folder: Path) -> None:
+        network, self.model_id, self.sha256 = read_model(folder)
+        self.dim = network.config.dim
+        self._head = network.text
+        self._minilm = MiniLM()
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one unit vector a text, (n, dim) float32."""
+        return self._head(self._minilm.encode(texts)).numpy()
+
+
+class CompactImageEncoder:
+    """Windows of tiles to unit vectors."""
+
+    def __init__(self, folder: Path) -> None:
+        network, self.model_id, self.sha256 = read_model(folder)
+        self.dim = network.config.dim
+        self.spec = network.config.windows
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._tower = network.image.to(self._device, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def encode_windows(self, windows: Windows) -> NDArray[np.float32]:
+        """Return one unit vector a tile, (n, dim) float32.
+
+        Raises ModelError for windows of another number of scales or pixels than the model's.
+        """
+        n, scales, _, pixels, _ = windows.image.shape
+        if (scales, pixels) != (len(self.spec.widths_km), self.spec.pixels):
+            raise ModelError(
+                f"The windows have {scales} scales of {pixels} pixels; this model needs "
+                f"{len(self.spec.widths_km)} of {self.spec.pixels}."
+            )
+        parts = [self._encode(windows, slice(i, i + BATCH)) for i in range(0, n, BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+
+    def _encode(self, windows: Windows, part: slice) -> NDArray[np.float32]:
+        image = torch.from_numpy(np.array(windows.image[part])).to(self._device)
+        elevation = torch.from_numpy(np.array(windows.elevation[part])).to(self._device)
+        layers = self._tower.layers_of(image, elevation)
+        with torch.autocast(self._device.type, torch.bfloat16):
+            vectors = self._tower(layers)
+        return vectors.float().cpu().numpy()
+
+
+def write_model(folder: Path, network: CompactNetwork, model_id: str) -> str:
+    """Write weights (float16) and configuration into a folder; return the sha256 of the weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: value.detach().cpu().half().contiguous() if value.is_floating_point() else value.cpu()
+        for name, value in network.state_dict().items()
+    }
+    save_file(weights, folder / WEIGHTS_FILE)
+    sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+    config = {"id": model_id, "weights_sha256": sha256, "network": asdict(network.config)}
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return sha256
+
+
+def read_model(folder: Path) -> tuple[CompactNetwork, str, str]:
+    """Return the network, ready for use, its name and the sha256 of its weights.
+
+    Raises ModelError where a file is absent, is not what was written or does not fit.
+    """
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        content = (folder / WEIGHTS_FILE).read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f'The model file "{error.filename}" is missing; restore it.') from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f'The model in "{folder}" cannot be read; restore its files.') from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    try:
+        if sha256 != config["weights_sha256"]:
+            raise ModelError(
+                f'"{folder / WEIGHTS_FILE}" is not the file that was published: its hash differs.'
+            )
+        values = dict(config["network"])
+        spec = values.pop("windows")
+        spec = WindowSpec(int(spec["pixels"]), tuple(float(w) for w in spec["widths_km"]))
+        widths = tuple(int(w) for w in values.pop("widths"))
+        network = CompactNetwork(NetworkConfig(**values, widths=widths, windows=spec))
+        weights = {k: v.float() if v.is_floating_point() else v for k, v in load(content).items()}
+        network.load_state_dict(weights)
+        return network.eval(), str(config["id"]), sha256
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f'The model in "{folder}" does not fit this program; restore its files.'
+        ) from error

@@ -1,0 +1,30 @@
+"""What the compact encoder sees of a tile: concentric windows of brightness, colour and relief."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class WindowSpec:
+    """Sizes of the concentric windows of a tile."""
+
+    pixels: int = 64
+    """Width and height of every window in pixels."""
+    widths_km: tuple[float, ...] = (64.0, 256.0)
+    """Width on the ground of each window, nearest first, kilometres."""
+
+
+class Windows(NamedTuple):
+    """Windows of n tiles at s scales, p pixels wide, north up; arrays may be memory-mapped."""
+
+    image: NDArray[np.uint8]
+    """(n, s, 2, p, p): brightness 0..255, and 128 + (red - blue) / 2."""
+    elevation: NDArray[np.int16]
+    """(n, s, p, p): elevation in metres."""
+
+    def take(self, tiles: NDArray[np.int64]) -> "Windows":
+        """Return the windows of some tiles, in memory and in their order."""
+        return Windows(self.image[tiles], self.elevation[tiles])

@@ -1,0 +1,139 @@
+"""Which ground is for training, for validation and for testing: whole blocks of 15 x 20 degrees.
+
+Neighbouring windows overlap, so tiles cannot be split at random. Blocks are drawn, and towards the
+poles, where meridians converge, runs of neighbouring blocks are drawn together so that each is
+about as wide on the ground as a block at the equator. Training tiles whose windows would touch a
+window of a test tile are left out.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from mars_map.planet.grid import Grid
+from mars_map.planet.sphere import RADIUS_M
+from mars_map.training.places import unit_vectors
+
+BLOCK_LAT, BLOCK_LON = 15.0, 20.0
+"""Size of a block in degrees."""
+TEST_SHARE, VALIDATION_SHARE = 0.25, 0.10
+SPLIT_FILE = Path(__file__).with_name("split.json")
+"""The committed split: the seed, and the blocks of each part by number."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Blocks of the test and of the validation part; all others are for training."""
+
+    seed: int
+    test: tuple[int, ...]
+    """Numbers of the test blocks; row * 18 + column from the south-west corner."""
+    validation: tuple[int, ...]
+    """Numbers of the validation blocks."""
+
+    @classmethod
+    def draw(cls, seed: int) -> "Split":
+        """Draw a split: in each row of blocks the shares of test and validation."""
+        random = np.random.default_rng(seed)
+        test: list[int] = []
+        validation: list[int] = []
+        rows, columns = round(180 / BLOCK_LAT), round(360 / BLOCK_LON)
+        owed_test = owed_validation = 0.0
+        for row in random.permutation(rows):
+            runs = _runs(int(row), columns)
+            order = random.permutation(len(runs))
+            # What rounding left over in one row is made up for in the next.
+            owed_test += TEST_SHARE * len(runs)
+            owed_validation += VALIDATION_SHARE * len(runs)
+            n_test, n_validation = round(owed_test), round(owed_validation)
+            owed_test -= n_test
+            owed_validation -= n_validation
+            for i in order[:n_test]:
+                test += runs[i]
+            for i in order[n_test : n_test + n_validation]:
+                validation += runs[i]
+        return cls(seed, tuple(sorted(test)), tuple(sorted(validation)))
+
+    @classmethod
+    def load(cls, path: Path = SPLIT_FILE) -> "Split":
+        """Read the committed split."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return cls(values["seed"], tuple(values["test"]), tuple(values["validation"]))
+
+    def save(self, path: Path) -> None:
+        """Write the split as JSON."""
+        path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    def test_tiles(self, grid: Grid) -> NDArray[np.bool_]:
+        """Tell which tiles are for testing, (n_tiles,)."""
+        return np.isin(block_numbers(*grid.centers), self.test)
+
+    def validation_tiles(self, grid: Grid) -> NDArray[np.bool_]:
+        """Tell which tiles are for validation, (n_tiles,)."""
+        return np.isin(block_numbers(*grid.centers), self.validation)
+
+    def training_tiles(
+        self, grid: Grid, width_km: float, with_validation: bool = False
+    ) -> NDArray[np.bool_]:
+        """Tell which tiles are for training, (n_tiles,).
+
+        No window of width_km round them shares ground with one round a tile that is held out: the
+        test tiles, and the validation tiles unless they are trained on too.
+        """
+        held_out = self.test_tiles(grid)
+        if not with_validation:
+            held_out |= self.validation_tiles(grid)
+        return ~_touching(grid, held_out, width_km)
+
+
+def block_numbers(lon: NDArray, lat: NDArray) -> NDArray[np.int64]:
+    """Return the number of the block under each point in degrees."""
+    columns = round(360 / BLOCK_LON)
+    row = np.clip(((np.asarray(lat) + 90) // BLOCK_LAT).astype(int), 0, round(180 / BLOCK_LAT) - 1)
+    column = np.clip(((np.asarray(lon) + 180) // BLOCK_LON).astype(int), 0, columns - 1)
+    return row * columns + column
+
+
+def _runs(row: int, columns: int) -> list[list[int]]:
+    """Blocks of a row in runs that are drawn together: more blocks a run towards the poles."""
+    middle = np.radians(-90 + (row + 0.5) * BLOCK_LAT)
+    wanted = 1 / np.cos(middle)
+    together = min((1, 2, 3, 6), key=lambda n: abs(np.log(n / wanted)))
+    first = row * columns
+    return [list(range(first + c, first + c + together)) for c in range(0, columns, together)]
+
+
+def _touching(grid: Grid, held_out: NDArray[np.bool_], width_km: float) -> NDArray[np.bool_]:
+    """Tell which tiles have a window that shares ground with that of a tile held out."""
+    lon, lat = grid.centers
+    points = unit_vectors(lon, lat)
+    tree = cKDTree(points[held_out])
+    width = width_km * 1000 / RADIUS_M
+    gap, _ = tree.query(points)
+    # Closer than a width, two squares always touch; farther than a diagonal, never.
+    touching = gap < 2 * np.sin(width / 2)
+    doubtful = np.flatnonzero(~touching & (gap < 2 * np.sin(width / np.sqrt(2)) * 1.01))
+    others = tree.query_ball_point(points[doubtful], 2 * np.sin(width / np.sqrt(2)) * 1.01)
+    a = np.repeat(doubtful, [len(o) for o in others])
+    b = np.flatnonzero(held_out)[np.concatenate([np.asarray(o, np.int64) for o in others])]
+    touching[a[_squares_meet(lon[a], lat[a], lon[b], lat[b], width)]] = True
+    return touching
+
+
+def _squares_meet(
+    lon1: NDArray, lat1: NDArray, lon2: NDArray, lat2: NDArray, width: float
+) -> NDArray[np.bool_]:
+    """Tell which pairs of north-up squares of a width in radians can share ground."""
+    turn = np.radians((lon2 - lon1 + 180) % 360 - 180)
+    phi1, phi2 = np.radians(lat1), np.radians(lat2)
+    x = np.cos(phi2) * np.sin(turn)
+    y = np.cos(phi1) * np.sin(phi2) - np.sin(phi1) * np.cos(phi2) * np.cos(turn)
+    # Away from the equator, "north up" differs between the two by the meridians' convergence; the
+    # second square then reaches as far as its bounding box in the first one's frame.
+    angle = turn * np.sin((phi1 + phi2) / 2)
+    reach = width / 2 * (1 + np.abs(np.cos(angle)) + np.abs(np.sin(angle)))
+    return np.maximum(np.abs(x), np.abs(y)) < reach
