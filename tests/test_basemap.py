@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from rasterio.transform import from_bounds
 
-from mars_map.build.basemap import build_basemaps, build_elevation, shaded_relief
+from mars_map.build.basemap import (
+    build_basemaps,
+    build_elevation,
+    shaded_relief,
+    smooth_colour,
+)
 from mars_map.build.inputs import ELEVATION, MOLA_ELEVATION, VIKING_COLOUR, Inputs
 from mars_map.errors import BasemapError, BuildError, CoordinateError
 from mars_map.maps.basemap import Basemaps, elevation_palette
@@ -259,3 +264,16 @@ def test_the_shipped_elevations_are_made_from_the_inputs(tmp_path):
     ):
         np.testing.assert_array_equal(made.read(), shipped.read())
         assert made.tags() == shipped.tags()
+
+
+def test_colour_is_smoothed_and_brightness_is_not():
+    checks = (np.indices((64, 128)).sum(axis=0) // 4 % 2).astype(np.uint8)
+    grey = np.repeat((checks * 60 + 90)[np.newaxis], 3, axis=0)
+    assert np.abs(smooth_colour(grey).astype(int) - grey).max() <= 2
+    spotted = grey.copy()
+    spotted[0, ::4] += 40
+    smooth = smooth_colour(spotted).astype(int)
+    hue = smooth[0] - smooth[2]
+    assert hue.std() < 0.3 * (spotted[0].astype(int) - spotted[2]).std()
+    # The picture wraps: its first and last columns are neighbours.
+    assert np.abs(hue[:, 0] - hue[:, -1]).max() <= 4

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
@@ -28,6 +29,9 @@ BLOCK_SIZE = 256
 """Width and height of a block of the file, and of a map tile."""
 SEAM_COLUMNS = 2
 """Columns of the resampled mosaic at 180 W that are darkened in the source."""
+COLOUR_BLOCK = 8
+"""Pixels over which colour, but not brightness, is averaged: the source was compressed twice, and
+its colour stands in blocks of about this size that show as squares when the map is enlarged."""
 JPEG_QUALITY = 75
 """For Viking, 39.6 dB against the resampled mosaic before compression, at 21 MB."""
 RELIEF_LIGHTS = ((270.0, 0.2), (315.0, 0.45), (360.0, 0.2), (45.0, 0.15))
@@ -68,9 +72,10 @@ def build_viking(source: Path, target: Path, size: tuple[int, int] = VIKING_SIZE
     with _open(source) as mosaic:
         pixels = mosaic.read(out_shape=(3, *size), resampling=Resampling.lanczos)
     _mend_seam(pixels)
+    pixels = smooth_colour(pixels)
     tags = {
         "SOURCE": "NASA/USGS Viking MDIM 2.1 colour mosaic, 1 km grid, resampled by a Lanczos "
-        "filter; effective resolution about 2 km",
+        f"filter, colour averaged over {COLOUR_BLOCK} pixels; effective resolution about 2 km",
         "LICENCE": "public domain (NASA/USGS)",
     }
     _write_cog(target, pixels, tags, compress="JPEG", quality=JPEG_QUALITY)
@@ -121,6 +126,26 @@ def shaded_relief(elevation: NDArray[np.float32]) -> NDArray[np.uint8]:
     east = (np.roll(smooth, -1, 1) - np.roll(smooth, 1, 1)) / (2 * step * cosine[:, None])
     north = -np.gradient(smooth, axis=0) / step
     return _lambert(east.astype(np.float32), north.astype(np.float32))
+
+
+def smooth_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Average the hue of a picture of the whole planet and keep its brightness sharp.
+
+    (3, rows, columns) uint8 in and out, both sides a multiple of `COLOUR_BLOCK`. Colour is the pair
+    of difference signals of ITU-R BT.601, and wraps round the planet.
+    """
+    brightness, *differences = Image.fromarray(pixels.transpose(1, 2, 0)).convert("YCbCr").split()
+    smooth = (_smooth_difference(difference) for difference in differences)
+    picture = Image.merge("YCbCr", (brightness, *smooth)).convert("RGB")
+    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
+
+
+def _smooth_difference(band: Image.Image) -> Image.Image:
+    margin = 8
+    coarse = np.pad(np.asarray(band.reduce(COLOUR_BLOCK)), ((0, 0), (margin, margin)), mode="wrap")
+    blurred = Image.fromarray(coarse).filter(ImageFilter.GaussianBlur(1.0))
+    inside = (margin, 0, coarse.shape[1] - margin, coarse.shape[0])
+    return blurred.resize(band.size, Image.Resampling.BICUBIC, box=inside)
 
 
 def _mend_seam(pixels: NDArray[np.uint8]) -> None:
