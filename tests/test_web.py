@@ -1,4 +1,4 @@
-"""The HTTP routes: right answers, one clear sentence for bad input, nothing outside their folders."""
+"""The HTTP routes: right answers, one clear sentence for bad input, no file but their own."""
 
 import io
 import json

@@ -1,0 +1,106 @@
+"""A server on a free port, and a Chromium whose network ends at this machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT_MS = 15_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the journeys where there is no Chromium; in CI that is a failure."""
+    if CHROMIUM or os.environ.get("CI") == "true":
+        return
+    absent = pytest.mark.skip(reason="Chromium is not installed; apt-get install chromium")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """Start the application as `make run` does, on a free port; its address."""
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", "0"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "URL:" in line:
+                break
+        else:
+            pytest.fail("The server did not start:\n" + "".join(lines))
+        yield line.partition("URL:")[2].strip()
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start Chromium once for all journeys."""
+    assert CHROMIUM, "Chromium is not installed, and CI runs the journeys."
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Visit:
+    """One visitor's browser, and what it tried or complained about."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.address = address
+        self.local = urlsplit(address).hostname
+        self.outside: list[str] = []
+        self.complaints: list[str] = []
+        context.route("**/*", self._stay_here)
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(WAIT_MS)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", self._dialog)
+
+    def open(self, path: str = "/") -> Page:
+        """Open an address and wait for the map."""
+        self.page.goto(self.address + path)
+        self.page.wait_for_selector(".mm-status")
+        return self.page
+
+    def _stay_here(self, route: Route) -> None:
+        if urlsplit(route.request.url).hostname in (self.local, None):
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def _dialog(self, dialog) -> None:
+        self.complaints.append(f"a dialog opened: {dialog.message}")
+        dialog.dismiss()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: str) -> Iterator[Visit]:
+    """A new visitor, for whom nothing outside of this machine exists."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
+    visitor = Visit(context, server)
+    yield visitor
+    context.close()
+    assert not visitor.outside, "the page asked for something from outside"
+    assert not visitor.complaints
