@@ -18,7 +18,8 @@ from mars_map.build.inputs import ELEVATION, VIKING_COLOUR, Inputs
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import BuildError
 from mars_map.planet.grid import Grid
-from mars_map.planet.sphere import METRES_PER_DEGREE, RADIUS_M
+from mars_map.planet.local import square_points
+from mars_map.planet.sphere import METRES_PER_DEGREE
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the step, the units done and the units in all."""
@@ -30,28 +31,9 @@ CHUNK = 512
 def window_points(
     lon: ArrayLike, lat: ArrayLike, width_m: float, pixels: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return longitude and latitude in degrees of every pixel centre of square windows.
-
-    lon, lat: (n,) centres in degrees. Two tensors (n, pixels, pixels) float32 come back, rows from
-    north to south. Inverse azimuthal equidistant projection on the sphere, written with vectors
-    (Snyder 1987, USGS Professional Paper 1395, p. 195) so that it holds at the poles.
-    """
-    lam = torch.deg2rad(torch.as_tensor(np.asarray(lon, np.float64)))[:, None, None]
-    phi = torch.deg2rad(torch.as_tensor(np.asarray(lat, np.float64)))[:, None, None]
-    step = width_m / RADIUS_M / pixels
-    offset = (torch.arange(pixels, dtype=torch.float64) - (pixels - 1) / 2) * step
-    x, y = offset[None, None, :], -offset[None, :, None]
-    distance = torch.hypot(x, y).clamp_min(1e-12)
-    cos_d, sinc_d = torch.cos(distance), torch.sin(distance) / distance
-    # In the frame of the centre's meridian: up (radial), east, north; then turn up and north by
-    # the latitude. Longitude comes as an offset from the centre's.
-    up, east, north = cos_d, sinc_d * x, sinc_d * y
-    equatorial = (up * torch.cos(phi) - north * torch.sin(phi)).float()
-    z = (up * torch.sin(phi) + north * torch.cos(phi)).float()
-    east = east.float().expand_as(equatorial)
-    longitude = torch.rad2deg(torch.atan2(east, equatorial)) + torch.rad2deg(lam).float()
-    # The arc sine would lose half of float32's digits near the poles.
-    return longitude, torch.rad2deg(torch.atan2(z, torch.hypot(equatorial, east)))
+    """Return `square_points` as float32 tensors: good to a metre, where a pixel has hundreds."""
+    lons, lats = square_points(lon, lat, width_m, pixels)
+    return torch.from_numpy(lons).float(), torch.from_numpy(lats).float()
 
 
 @dataclass(frozen=True)

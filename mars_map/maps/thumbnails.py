@@ -64,9 +64,7 @@ def cut_square(
     """
     rows, columns = raster.shape
     lons, lats = square_points(lon, lat, width_m, size)
-    # Measured from the centre, so that the square does not fall apart at the antimeridian.
-    from_centre = np.mod(lons - lon + 180.0, 360.0) - 180.0
-    x = (lon + from_centre + 180.0) * (columns / 360.0) - 0.5
+    x = (lons + 180.0) * (columns / 360.0) - 0.5
     y = (90.0 - lats) * (rows / 180.0) - 0.5
     top, bottom = _span(y)
     top, bottom = max(top, 0), min(bottom, rows)
