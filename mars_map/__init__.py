@@ -1,0 +1,1 @@
+"""Find landforms on Mars in plain words."""

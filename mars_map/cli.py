@@ -3,8 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -219,8 +218,7 @@ def geolocalization(
     features = read_catalogue(catalogue)
     engine = open_engine(folder)
     blocks = read_blocks(test_blocks, engine.index.grid) if test_blocks else None
-    with _quiet_libraries():
-        report = evaluate_query(engine, query, features, blocks)
+    report = evaluate_query(engine, query, features, blocks)
     if curve:
         from mars_map.evaluation.curves import write_curves
 
@@ -248,26 +246,28 @@ def _query(options: dict[str, Any], **subject: Any) -> Query:
 
 
 def _answer(folder: Path, query: Query, form: str, output: Path | None) -> None:
-    """Search, and write the result as text or as a file of the format."""
+    """Search, and write the result in a format to a file or to standard output."""
     if output is None and form not in _TEXT_FORMATS:
         raise ExportError(f"A {form} result is not text; name a file for it with -o FILE.")
-    engine = open_engine(folder)
-    with _quiet_libraries():
-        result = engine.search(query)
-    if form in ("table", "json"):
-        _write_text(_table(result) if form == "table" else _json(result), output)
-        return
-    from mars_map.export import export_bytes, export_result
-
+    result = open_engine(folder).search(query)
+    data = _render(result, form)
     if output is None:
-        click.echo(export_bytes(result, form).decode(), nl=False)
+        click.echo(data, nl=False)
     else:
-        export_result(result, form, output)
+        from mars_map.export import write_file
+
+        write_file(output, data)
         click.echo(f"{output}: {len(result.hits):,} hits.", err=True)
 
 
-def _json(result: Result) -> str:
-    return json.dumps(result_record(result), ensure_ascii=False) + "\n"
+def _render(result: Result, form: str) -> bytes:
+    if form == "table":
+        return _table(result).encode()
+    if form == "json":
+        return (json.dumps(result_record(result), ensure_ascii=False) + "\n").encode()
+    from mars_map.export import export_bytes
+
+    return export_bytes(result, form)
 
 
 def _table(result: Result) -> str:
@@ -278,20 +278,3 @@ def _table(result: Result) -> str:
         place = format_point(hit["lon"], hit["lat"])
         lines.append(f"{hit['rank']:>5}  {hit['score']:6.3f}  {hit['tile']:<10}  {place}")
     return "\n".join(lines) + "\n"
-
-
-def _write_text(text: str, output: Path | None) -> None:
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ExportError(f'"{output}" could not be written: {error.strerror}.') from error
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep the progress bars of model loading off stderr, where only sentences belong."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    yield

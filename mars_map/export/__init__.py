@@ -24,7 +24,15 @@ from mars_map.export.spreadsheet import csv
 from mars_map.export.webpage import html_page
 from mars_map.search import Result
 
-__all__ = ["EXPORTERS", "Exporter", "Provenance", "export_bytes", "export_result", "file_name"]
+__all__ = [
+    "EXPORTERS",
+    "Exporter",
+    "Provenance",
+    "export_bytes",
+    "export_result",
+    "file_name",
+    "write_file",
+]
 
 
 class Exporter(NamedTuple):
@@ -71,12 +79,16 @@ def export_bytes(result: Result, format: str, *, date: datetime | None = None) -
 def export_result(
     result: Result, format: str, path: str | Path, *, date: datetime | None = None
 ) -> Path:
-    """Save a result in a file and return its path; an older file of that name is replaced.
+    """Save a result in a file and return its path; see `write_file`. Raises like both."""
+    return write_file(path, export_bytes(result, format, date=date))
+
+
+def write_file(path: str | Path, data: bytes) -> Path:
+    """Save bytes in a file and return its path; an older file of that name is replaced.
 
     The file is written beside the path and then renamed, so that nobody sees half of it. Raises
-    ExportError like `export_bytes`, and where the place cannot be written.
+    ExportError where the place cannot be written.
     """
-    data = export_bytes(result, format, date=date)
     try:
         # A link is followed: what it points at is replaced, and the link stays.
         path = Path(path).resolve()

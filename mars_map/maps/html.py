@@ -13,7 +13,6 @@ import html
 import io
 import json
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import folium
@@ -25,6 +24,7 @@ from PIL import Image
 
 from mars_map.maps.basemap import Basemaps
 from mars_map.maps.heat import heat_palette, heat_png, heat_scale, region_mask
+from mars_map.maps.leaflet import leaflet_folder
 from mars_map.planet.sphere import RADIUS_M
 from mars_map.search import Result
 
@@ -257,9 +257,7 @@ def _leaflet_style() -> str:
 
 
 def _leaflet_file(name: str) -> bytes:
-    from xstatic.pkg import leaflet
-
-    return Path(leaflet.BASE_DIR, name).read_bytes()
+    return (leaflet_folder() / name).read_bytes()
 
 
 def _jpeg(pixels: np.ndarray) -> bytes:

@@ -2,7 +2,6 @@
 
 import hashlib
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 
 from starlette.requests import Request
@@ -18,11 +17,6 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 """The kinds of files that are served; nothing else leaves a folder."""
-
-
-def leaflet_folder() -> Path:
-    """Return where the package XStatic-Leaflet keeps Leaflet 1.9."""
-    return Path(import_module("xstatic.pkg.leaflet").BASE_DIR)
 
 
 def contained(folder: Path, name: str) -> Path | None:

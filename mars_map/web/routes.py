@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mars_map.maps.leaflet import leaflet_folder
 from mars_map.web import answers, rasters
-from mars_map.web.files import folder_route, leaflet_folder
+from mars_map.web.files import folder_route
 from mars_map.web.replies import Handler, refusal, speaks_plainly
 from mars_map.web.service import service
 

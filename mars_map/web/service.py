@@ -22,12 +22,18 @@ class Service:
     """The program behind the page. Safe to share between threads; nothing in it is per session."""
 
     def __init__(self) -> None:
-        self._warm = threading.Event()
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._warming = threading.Lock()
+        self._warm = False
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
         """The engine; its encoder loads at the first query in words. Raises like `open_engine`."""
-        return open_engine(settings.INDEX_DIR, settings.MODEL_DIR)
+        with self._lock:
+            if self._engine is None:
+                self._engine = open_engine(settings.INDEX_DIR, settings.MODEL_DIR)
+            return self._engine
 
     @property
     def index(self) -> TileIndex:
@@ -47,22 +53,25 @@ class Service:
     @property
     def is_warm(self) -> bool:
         """Whether a query in words need not wait for the text encoder to load."""
-        return self._warm.is_set()
+        return self._warm
 
     def search(self, query: Query) -> Result:
         """Answer a query; scores are cached by the engine. Raises like `Engine.search`."""
         return self.engine.search(query)
 
     def warm(self) -> None:
-        """Load the encoder and read the vectors once, so that the first visitor does not wait.
+        """Load the encoder and read the vectors once; who comes while that goes on, waits for it.
 
         What fails here is logged, and fails again with its sentence when a visitor asks for it.
         """
-        try:
-            self.search(Query("impact crater", top_k=1))
-        except MarsMapError as error:
-            _log.warning("%s", error)
-        self._warm.set()
+        with self._warming:
+            if self._warm:
+                return
+            try:
+                self.search(Query("impact crater", top_k=1))
+            except MarsMapError as error:
+                _log.warning("%s", error)
+            self._warm = True
 
 
 @cache
