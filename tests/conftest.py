@@ -73,5 +73,6 @@ def small_result(small_engine: Engine) -> Result:
 def small_service(small_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The service behind the page and the routes, searching the small index."""
     shared = service()
-    monkeypatch.setitem(vars(shared), "engine", small_engine)
+    monkeypatch.setattr(shared, "_engine", small_engine)
+    monkeypatch.setattr(shared, "_warm", False)
     return shared

@@ -256,7 +256,7 @@ def test_texts_are_never_markup(page, text):
 
 
 def test_a_missing_index_is_one_sentence(page, small_service, monkeypatch, tmp_path):
-    monkeypatch.delitem(vars(small_service), "engine")
+    monkeypatch.setattr(small_service, "_engine", None)
     monkeypatch.setattr("mars_map.settings.INDEX_DIR", tmp_path / "nowhere")
     test = page(q="dunes")
     assert len(test.error) == 1 and "nowhere" in test.error[0].value

@@ -193,7 +193,7 @@ def test_bad_input_gets_one_clear_sentence(client, address, status):
 
 
 def test_a_missing_index_is_named(client, small_service, monkeypatch, tmp_path):
-    monkeypatch.delitem(vars(small_service), "engine")
+    monkeypatch.setattr(small_service, "_engine", None)
     monkeypatch.setattr("mars_map.settings.INDEX_DIR", tmp_path / "nowhere")
     reply = client.get("/mars/search?q=dunes")
     assert reply.status_code == 503 and "nowhere" in reply.json()["error"]
@@ -246,7 +246,7 @@ def test_the_store_of_pictures_forgets_the_oldest():
 
 
 def test_warming_up_reports_what_is_wrong_and_goes_on(small_service, monkeypatch, caplog, tmp_path):
-    monkeypatch.delitem(vars(small_service), "engine")
+    monkeypatch.setattr(small_service, "_engine", None)
     monkeypatch.setattr("mars_map.settings.INDEX_DIR", tmp_path / "nowhere")
     small_service.warm()
     assert small_service.is_warm and "nowhere" in caplog.text

@@ -6,7 +6,7 @@ import streamlit as st
 
 from mars_map.errors import MarsMapError
 from mars_map.planet.regions import Box, Polygon
-from mars_map.search import Result
+from mars_map.search import Query, Result
 from mars_map.ui.drawer import drawer
 from mars_map.ui.map import mars_map
 from mars_map.ui.panel import panel, summary
@@ -22,23 +22,34 @@ def main() -> None:
     st.set_page_config(page_title="mars_map", layout="wide", initial_sidebar_state="expanded")
     st.html(STYLE)
     state = page_state()
-    with st.sidebar, panel(state):
+    with st.sidebar:
+        outcome = panel(state)
+    if _must_wait(state):
+        _map(state, None)
+        with outcome, st.spinner("Loading the text encoder…"):
+            service().warm()
+        st.rerun()
+    with outcome:
         result = _answer(state)
         if state.problem:
             st.error(plain(state.problem, 400))
             state.problem = ""
     write_address(state)
-    _map(state)
+    _map(state, state.query)
     drawer(state, result)
 
 
+def _must_wait(state: PageState) -> bool:
+    """Whether the words cannot be understood yet: the map is drawn before they are."""
+    return state.query is not None and bool(state.query.text) and not service().is_warm
+
+
 def _answer(state: PageState) -> Result | None:
-    """Search; an answer that fails leaves the last good one on the map, with a sentence."""
+    """Search; where that fails, the last good answer stays on the map, with a sentence."""
     if state.query is None:
         return None
     try:
-        waiting = "Searching" if service().is_warm else "Loading the text encoder"
-        with st.spinner(f"{waiting}…"):
+        with st.spinner("Searching…"):
             result = service().search(state.query)
     except MarsMapError as error:
         state.give_up(str(error))
@@ -47,17 +58,26 @@ def _answer(state: PageState) -> Result | None:
     return result
 
 
-def _map(state: PageState) -> None:
-    number = service().index.grid.number_of(state.tile) if state.tile else -1
+def _map(state: PageState, query: Query | None) -> None:
     mars_map(
-        state.query,
-        number if number >= 0 else None,
+        query,
+        _tile_number(state),
         state.go,
         region=state.limits.region,
         on_pick=_picked,
         on_region=_region_drawn,
         on_navigated=_navigated,
     )
+
+
+def _tile_number(state: PageState) -> int | None:
+    try:
+        number = service().index.grid.number_of(state.tile or "")
+    except MarsMapError as error:
+        # Without an index the map says the same sentence in its own place.
+        state.problem = state.problem or str(error)
+        return None
+    return number if number >= 0 else None
 
 
 def _picked() -> None:

@@ -31,15 +31,17 @@ export class StatusLine {
     this.height = element("span", { className: "mm-elevation" });
     this.bar = element("span", { className: "mm-bar" });
     this.length = element("span", { className: "mm-length" });
-    const grid = `tiles of ${+description.step.toFixed(3)}°`;
+    const { count, step, model, digest } = description;
+    const tiles = `${count.toLocaleString("en")} tiles of ${+step.toFixed(3)}°`;
     this.node = element("div", { className: "mm-status" }, [
       this.point,
       this.height,
       element("span", { className: "mm-scale" }, [this.bar, this.length]),
-      element("span", { className: "mm-grow" }),
-      element("span", { textContent: `${description.count.toLocaleString("en")} ${grid}` }),
-      element("span", { textContent: description.model, title: "Model of the index" }),
-      element("span", { textContent: description.digest.slice(0, 8), title: "Index digest" }),
+      element("span", {
+        className: "mm-about",
+        textContent: `${tiles} · ${model} · ${digest.slice(0, 8)}`,
+        title: "Tiles, model and digest of the index",
+      }),
     ]);
     map.on("mousemove", (event) => this.moved(event.latlng));
     map.on("move zoom resize", () => this.drawScale());
