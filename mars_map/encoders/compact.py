@@ -6,6 +6,7 @@ measured. The sha256 of the weights is the model's identity: an index names it.
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,7 @@ from safetensors.torch import load, save_file
 from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.windows import Windows, WindowSpec
-from mars_map.errors import ModelError
+from mars_map.errors import ModelError, QueryError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -38,7 +39,13 @@ class CompactTextEncoder:
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one unit vector a text, (n, dim) float32."""
+        """Return one unit vector a text, (n, dim) float32.
+
+        Raises QueryError for letters that are not Latin: MiniLM was taught English, and other
+        scripts fall apart into signs that mean nothing to it.
+        """
+        for text in texts:
+            _check_script(text)
         return self._head(self._minilm.encode(texts)).numpy()
 
 
@@ -74,6 +81,15 @@ class CompactImageEncoder:
         with torch.autocast(self._device.type, torch.bfloat16):
             vectors = self._tower(layers)
         return vectors.float().cpu().numpy()
+
+
+def _check_script(text: str) -> None:
+    foreign = [c for c in text if c.isalpha() and "LATIN" not in unicodedata.name(c, "")]
+    if foreign:
+        raise QueryError(
+            f'The text encoder reads English, and "{"".join(foreign)[:20]}" is in another script; '
+            "describe the landform in English."
+        )
 
 
 def write_model(folder: Path, network: CompactNetwork, model_id: str) -> str:
