@@ -71,7 +71,7 @@ def test_a_query_is_shown_written_to_the_address_and_opens_the_hits(page, small_
     assert payload(test)["query"] == "q=dunes+inside+craters"
     assert test.query_params["q"] == "dunes inside craters"
     assert payload(test, "mars-gallery")["query"] == payload(test)["query"]
-    assert f"500 hits, of {small_index.n_tiles:,} tiles" in test.sidebar.caption[0].value
+    assert f"500 hits of {small_index.n_tiles:,} tiles" in test.sidebar.caption[0].value
 
 
 def test_the_map_is_sent_only_a_few_hundred_bytes(page):

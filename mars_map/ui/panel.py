@@ -66,7 +66,7 @@ def summary(result: Result) -> None:
     where = " in the region" if result.query.region else ""
     took = f"{result.timing_ms['total']:.0f} ms"
     if n:
-        st.caption(f"{n:,} hits{where}, of {total:,} tiles · {took}")
+        st.caption(f"{n:,} hits{where} of {total:,} tiles · {took}")
     else:
         st.caption(f"No tile{where} reaches the threshold; lower it or widen the region.")
 
