@@ -22,6 +22,8 @@ from mars_map.training.places import unit_vectors
 
 RADII_KM = 6.0 * 1.25 ** np.arange(13)
 """Radii of the matched filters: craters of 12 to 175 km, each a quarter larger than the last."""
+SEARCH_GRID = EqualAreaGrid(5.0)
+"""The planet is searched tile by tile, each in a window that is square on the ground."""
 MIN_CORRELATION = 0.72
 """Least normalised correlation with the filter; chosen on named craters and by eye."""
 PIXEL_KM = 2.6
@@ -67,14 +69,20 @@ class Craters:
         return Craters(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
 
-def find_craters(elevation: GlobalRaster, progress: Progress) -> Craters:
-    """Find craters of 12 to 175 km on the whole planet in elevations in metres."""
-    grid = EqualAreaGrid(5.0)
+def find_craters(
+    elevation: GlobalRaster, progress: Progress, tiles: NDArray[np.int64] | None = None
+) -> Craters:
+    """Find craters of 12 to 175 km in elevations in metres.
+
+    tiles: numbers of the tiles of `SEARCH_GRID` to search; the whole planet unless given.
+    """
+    grid = SEARCH_GRID
+    tiles = np.arange(grid.n_tiles) if tiles is None else tiles
     lon, lat = grid.centers
     filters = list(_filters())
     found = []
-    for start in range(0, grid.n_tiles, 8):
-        part = np.arange(start, min(start + 8, grid.n_tiles))
+    for start in range(0, len(tiles), 8):
+        part = tiles[start : start + 8]
         points = window_points(lon[part], lat[part], WINDOW_PIXELS * PIXEL_KM * 1000, WINDOW_PIXELS)
         tile, scale, row, column, score = _peaks(elevation.sample(*points), filters)
         at = (tile, row, column)
@@ -82,7 +90,7 @@ def find_craters(elevation: GlobalRaster, progress: Progress) -> Craters:
         mine = grid.tile_at(centre_lon, centre_lat) == part[tile.numpy()]
         columns = (centre_lon, centre_lat, RADII_KM[scale.numpy()], score.numpy())
         found.append(np.stack([c[mine] for c in columns]))
-        progress("craters", int(part[-1]) + 1, grid.n_tiles)
+        progress("craters", start + len(part), len(tiles))
     lon, lat, radius, score = np.concatenate(found, axis=1)
     keep = _strongest(lon, lat, radius, score)
     craters = measure_craters(elevation, lon[keep], lat[keep], radius[keep])

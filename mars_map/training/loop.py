@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from mars_map.encoders.minilm import MiniLM
@@ -105,7 +107,7 @@ class Trainer:
         random = np.random.default_rng((self.config.seed, self.step))
         torch.manual_seed(self.config.seed + self.step)
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = float(self._rate())
         tiles = random.choice(len(self.odds), self.config.batch, p=self.odds)
         texts = self._draw_texts(random)
         layers = self._layers(tiles, random)
@@ -168,26 +170,41 @@ class Trainer:
         return c.learning_rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done)))
 
     def _save(self, path: Path) -> None:
-        state = {
-            "config": json.dumps(asdict(self.config)),
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
+        """Write weights and the optimiser's moments; whole or not at all."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
+        tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        partial = path.with_suffix(".part")
+        save_file(tensors, partial, {"step": str(self.step), "run": self._run_name()})
+        partial.replace(path)
 
     def _resume(self, path: Path) -> None:
+        """Go on from a checkpoint of the same training; any other is left alone."""
         if not path.is_file():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["config"] != json.dumps(asdict(self.config)):
-            return
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        with safe_open(path, "pt", device=str(self.device)) as file:
+            if file.metadata()["run"] != self._run_name():
+                return
+            self.step = int(file.metadata()["step"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network: dict[str, torch.Tensor] = {}
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in tensors.items():
+            owner, _, rest = name.partition(".")
+            if owner == "network":
+                network[rest] = value
+            else:
+                number, _, moment = rest.partition(".")
+                moments.setdefault(int(number), {})[moment] = value
+        self.network.load_state_dict(network)
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+    def _run_name(self) -> str:
+        """What must be equal for a checkpoint to be of this training."""
+        return json.dumps([asdict(self.config), asdict(self.network.config), len(self.odds)])
 
 
 def _decay_groups(network: CompactNetwork, decay: float) -> list[dict]:

@@ -13,16 +13,12 @@ TEMPLATES = (
     "{}",
     *DEFAULT_PROMPTS,
     "{} on Mars",
-    "a picture of {} seen from orbit",
     "an orbital view of {}",
-    "Mars: {}",
-    "this shows {}",
-    "a region of Mars with {}",
 )
 """Prompts that the wordings are put into; the default ensemble is among them."""
 JOINTS = ("{} and {}", "{} with {}", "{} next to {}", "{} near {}")
 """How two landforms of the same tile are said together."""
-PAIR_TEXTS = 4000
+PAIR_TEXTS = 2000
 """Sentences about two landforms at once that are made for a training."""
 
 
@@ -61,10 +57,12 @@ class TextBank:
     """Number of the other landform, or the same one again, (n_texts,)."""
 
     @classmethod
-    def make(cls, glossary: Glossary, labels: NDArray[np.int8], seed: int) -> "TextBank":
+    def make(
+        cls, glossary: Glossary, labels: NDArray[np.int8], seed: int, pairs: int = PAIR_TEXTS
+    ) -> "TextBank":
         """Put all trained wordings into all templates, and pair landforms that occur together.
 
-        labels: (n_tiles, n_landforms) of the training tiles; pairs are drawn from their tiles.
+        labels: (n_tiles, n_landforms) of the training tiles; that many pairs are drawn from them.
         """
         texts, about = [], []
         for number, key in enumerate(glossary.keys):
@@ -74,7 +72,7 @@ class TextBank:
         random = np.random.default_rng(seed)
         rare = 1.0 / np.sqrt(np.maximum((labels == 1).sum(0), 50))
         shown = np.flatnonzero((labels == 1).sum(1) >= 2)
-        for tile in random.choice(shown, PAIR_TEXTS) if len(shown) else ():
+        for tile in random.choice(shown, pairs) if len(shown) else ():
             present = np.flatnonzero(labels[tile] == 1)
             odds = rare[present] / rare[present].sum()
             a, b = random.choice(present, 2, replace=False, p=odds)

@@ -1,0 +1,167 @@
+"""Labels, words and the split behind the compact encoder, and its training on a toy planet."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mars_map.build.windows import GlobalRaster
+from mars_map.encoders.network import NetworkConfig
+from mars_map.encoders.windows import Windows, WindowSpec
+from mars_map.planet.grid import EqualAreaGrid
+from mars_map.planet.sphere import great_circle_m
+from mars_map.training.craters import SEARCH_GRID, find_craters, measure_craters
+from mars_map.training.figures import average_precision
+from mars_map.training.loop import Trainer, TrainingConfig
+from mars_map.training.places import TilePlaces, both, densify, either
+from mars_map.training.split import Split
+from mars_map.training.texts import TEMPLATES, Glossary, TextBank
+
+GRID = EqualAreaGrid(2.0)
+
+
+def test_the_glossary_keeps_its_unseen_words_unseen():
+    glossary = Glossary.load()
+    assert len(glossary.keys) >= 60
+    trained = {w.lower() for words in glossary.trained.values() for w in words}
+    for key in glossary.keys:
+        words, unseen = glossary.trained[key], glossary.unseen[key]
+        assert len(words) >= 5 and len(unseen) >= 2, key
+        assert not trained & {w.lower() for w in unseen}, key
+        assert len(unseen) >= 0.2 * len(words), key
+
+
+def test_no_unseen_words_reach_the_training_texts():
+    glossary = Glossary.load()
+    labels = np.ones((50, len(glossary.keys)), np.int8)
+    bank = TextBank.make(glossary, labels, seed=1)
+    said = {text for text, a, b in zip(bank.texts, bank.first, bank.second, strict=True) if a == b}
+    filled = {t.replace("{}", w) for ws in glossary.unseen.values() for w in ws for t in TEMPLATES}
+    assert not said & filled
+    assert (bank.first != bank.second).sum() > 1000
+
+
+def test_the_committed_split_is_the_one_that_its_seed_draws():
+    split = Split.load()
+    assert split == Split.draw(split.seed)
+    assert not set(split.test) & set(split.validation)
+    tiles = EqualAreaGrid(0.5)
+    assert split.test_tiles(tiles).mean() == pytest.approx(0.25, abs=0.02)
+    assert split.validation_tiles(tiles).mean() == pytest.approx(0.10, abs=0.02)
+
+
+@pytest.mark.parametrize("with_validation", [False, True])
+def test_no_training_window_shares_ground_with_one_that_is_held_out(with_validation):
+    split, width = Split.load(), 300.0
+    training = split.training_tiles(GRID, width, with_validation)
+    held_out = split.test_tiles(GRID)
+    if not with_validation:
+        held_out |= split.validation_tiles(GRID)
+    assert training.sum() > 0.2 * GRID.n_tiles
+    assert not (training & held_out).any()
+    lon, lat = GRID.centers
+    # The nearest corner of a square lies half a width from its centre, so centres that are a width
+    # apart are the least that can be right, whatever way the squares are turned.
+    for tile in np.flatnonzero(held_out)[::7]:
+        gap = great_circle_m(lon[tile], lat[tile], lon[training], lat[training])
+        assert gap.min() >= width * 1000 * 0.999
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-180, 179.9), st.floats(-90, 90), st.floats(50, 900))
+def test_tiles_within_a_radius_are_those_at_a_great_circle_distance(lon, lat, radius_km):
+    inside = TilePlaces.of(GRID).within(np.array([[lon, lat]]), radius_km)
+    gap_km = great_circle_m(lon, lat, *GRID.centers) / 1000
+    clear = np.abs(gap_km - radius_km) > 0.01
+    assert (inside == (gap_km <= radius_km))[clear].all()
+
+
+def test_labels_combine_like_three_valued_logic():
+    yes, no, unknown = (np.array([v], np.int8) for v in (1, 0, -1))
+    assert both(yes, unknown) == -1 and both(no, unknown) == 0 and both(yes, yes) == 1
+    assert either(yes, unknown) == 1 and either(no, unknown) == -1 and either(no, no) == 0
+
+
+def test_a_line_is_filled_with_points_across_the_antimeridian():
+    points = densify(np.array([[179.0, 0.0], [-179.0, 0.0]]), step_km=10.0)
+    assert 12 <= len(points) <= 14
+    turn = (points[:, 0] + 180) % 360 - 180
+    assert (np.abs(turn) >= 179.0 - 1e-9).all()
+
+
+def crater_planet(lon: float, lat: float, radius_km: float) -> GlobalRaster:
+    """A plain at 0 m with one crater: floor 1,500 m down, rim 300 m up, a peak of 600 m."""
+    rows = 1200
+    raster_lat = 90 - (np.arange(rows) + 0.5) * 180 / rows
+    raster_lon = -180 + (np.arange(2 * rows) + 0.5) * 180 / rows
+    x = great_circle_m(*np.meshgrid(raster_lon, raster_lat), lon, lat) / 1000 / radius_km
+    height = np.interp(x, [0, 0.2, 0.3, 0.7, 1, 1.6], [-900, -1500, -1500, -1500, 300, 0])
+    return GlobalRaster(torch.from_numpy(height.astype(np.int16)))
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(20.0, 84.0), (-179.9, -10.0)])
+def test_a_crater_is_measured_where_it_is(lon, lat):
+    crater = measure_craters(crater_planet(lon, lat, 70.0), *np.array([[lon], [lat], [70.0]]))
+    assert crater.depth_m[0] == pytest.approx(1700, abs=200)
+    assert crater.peak_m[0] == pytest.approx(400, abs=100)
+    assert crater.rim[0] == 1.0
+
+
+def test_a_crater_is_found_near_the_pole():
+    tile = SEARCH_GRID.tile_at(30.0, 80.0)
+    around = np.array([tile, *SEARCH_GRID.neighbours(tile)])
+    found = find_craters(crater_planet(30.0, 80.0, 56.0), lambda *step: None, around)
+    assert len(found.lon) == 1
+    assert great_circle_m(found.lon[0], found.lat[0], 30.0, 80.0) < 8_000
+    assert found.radius_km[0] == pytest.approx(56.0, rel=0.25)
+
+
+def test_average_precision_by_hand():
+    relevant = np.array([True, False, True, False])
+    assert average_precision(np.array([4.0, 3, 2, 1]), relevant) == pytest.approx((1 + 2 / 3) / 2)
+    assert average_precision(np.array([1.0, 2, 3, 4]), relevant) == pytest.approx(
+        (1 / 2 + 2 / 4) / 2
+    )
+    assert average_precision(np.array([1.0]), np.array([False])) == 0.0
+
+
+def toy_trainer(steps: int) -> Trainer:
+    """Tiles that are bright or dark, flat or steep, and the words for it."""
+    random = np.random.default_rng(0)
+    n = 256
+    bright, steep = random.integers(0, 2, (2, n)).astype(bool)
+    image = np.full((n, 2, 2, 16, 16), 128, np.uint8)
+    image[:, :, 0] = np.where(bright, 200, 40)[:, None, None, None]
+    ramp = np.linspace(-2000, 2000, 16).astype(np.int16)
+    elevation = np.where(steep[:, None, None, None], ramp, np.int16(0))
+    elevation = np.broadcast_to(elevation, (n, 2, 16, 16))
+    glossary = Glossary(
+        {"bright": ("bright ground", "pale surface"), "slope": ("steep slope", "hillside")},
+        {"bright": ("light-coloured ground",), "slope": ("a steep hill",)},
+    )
+    labels = np.stack([bright, steep], 1).astype(np.int8)
+    bank = TextBank.make(glossary, labels, seed=0, pairs=8)
+    network = NetworkConfig(dim=16, widths=(8, 16), text_hidden=16, windows=WindowSpec(16))
+    config = TrainingConfig(steps=steps, batch=64, pairs=4, warm_up=5, checkpoint_every=10)
+    return Trainer(Windows(image, elevation), labels, np.arange(n), bank, network, config)
+
+
+def test_training_learns_and_resumes_where_it_was_cut_off(tmp_path):
+    losses = []
+    whole = toy_trainer(30)
+    whole.run(tmp_path / "whole.pt", lambda state: losses.append(state["loss"]))
+    assert losses[-1] < 0.45, "chance is about 0.69"
+
+    checkpoint = tmp_path / "cut.pt"
+    cut = toy_trainer(30)
+
+    def stop(state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut.run(checkpoint, stop)  # the first report comes at step 25, after the one of step 20
+    resumed = toy_trainer(30)
+    resumed.run(checkpoint, lambda state: None)
+    for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
