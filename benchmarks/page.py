@@ -1,10 +1,9 @@
 """The page in a real browser: `python -m benchmarks.page`.
 
-Prints the time from `streamlit run` to a drawn map, from Enter to the repainted map and from a click
-to the tile's answer (medians), and what a session adds to the server's memory. Needs Chromium.
+Prints the times from `streamlit run` to a drawn map, from Enter to the repainted map, from a click to
+an answer (medians), and what a session adds to the memory of the server. Needs Chromium.
 """
 
-import gc
 import shutil
 import statistics
 import subprocess
@@ -42,7 +41,9 @@ def main() -> None:
         show("words asked before (median)", statistics.median(known))
         clicks = [timed(lambda p=point: click(page, *p)) for point in POINTS]
         show("click to tile answer (median of 6)", statistics.median(clicks))
-        print(f"{'memory of one more session':<48}{memory(browser, address, server):8.1f} MB")
+        before, after = memory(browser, address, server)
+        print(f"{'server with one session':<48}{before:8.0f} MB")
+        print(f"{'each session more':<48}{(after - before) / SESSIONS:8.1f} MB")
         browser.close()
         server.terminate()
 
@@ -84,15 +85,14 @@ def click(page: Page, x: float, y: float) -> None:
     page.wait_for_function(f"before => {tile} && {tile} !== before", arg=before, polling=20)
 
 
-def memory(browser: Browser, address: str, server: subprocess.Popen) -> float:
-    """Return the megabytes that each of several sessions with a query adds to the server."""
+def memory(browser: Browser, address: str, server: subprocess.Popen) -> tuple[float, float]:
+    """Return the server's megabytes with one session, and with `SESSIONS` more that searched."""
     pages = [visit(browser, f"{address}/?q=dunes")]
     before = resident_mb(server)
     for number in range(SESSIONS):
         pages.append(visit(browser, f"{address}/?q={WORDS[number % len(WORDS)]}"))
         click(pages[-1], *POINTS[number % len(POINTS)])
-    gc.collect()
-    return (resident_mb(server) - before) / SESSIONS
+    return before, resident_mb(server)
 
 
 def resident_mb(server: subprocess.Popen) -> float:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from mars_map.errors import MarsMapError
 from mars_map.planet.regions import Box, Polygon
-from mars_map.search import Query, Result
+from mars_map.search import Query
 from mars_map.ui.drawer import drawer
 from mars_map.ui.map import mars_map
 from mars_map.ui.panel import panel, summary
@@ -24,19 +24,30 @@ def main() -> None:
     state = page_state()
     with st.sidebar:
         outcome = panel(state)
-    if _must_wait(state):
-        _map(state, None)
-        with outcome, st.spinner("Loading the text encoder…"):
-            service().warm()
-        st.rerun()
+    waiting = _must_wait(state)
     with outcome:
-        result = _answer(state)
+        if not waiting:
+            _answer(state)
         if state.problem:
             st.error(plain(state.problem, 400))
             state.problem = ""
+    _workbench()
+    if waiting:
+        with outcome, st.spinner("Loading the text encoder…"):
+            service().warm()
+        st.rerun()
+
+
+@st.fragment
+def _workbench() -> None:
+    """Draw map and drawer; a click on the map runs only this, not the panel."""
+    state = page_state()
+    if state.problem or state.shown != (state.query, state.limits):
+        st.rerun()
     write_address(state)
-    _map(state, state.query)
-    drawer(state, result)
+    query = None if _must_wait(state) else state.query
+    _map(state, query)
+    drawer(state, service().search(query) if query else None)
 
 
 def _must_wait(state: PageState) -> bool:
@@ -44,18 +55,17 @@ def _must_wait(state: PageState) -> bool:
     return state.query is not None and bool(state.query.text) and not service().is_warm
 
 
-def _answer(state: PageState) -> Result | None:
+def _answer(state: PageState) -> None:
     """Search; where that fails, the last good answer stays on the map, with a sentence."""
     if state.query is None:
-        return None
+        return
     try:
         with st.spinner("Searching…"):
             result = service().search(state.query)
     except MarsMapError as error:
         state.give_up(str(error))
-        return None
-    summary(result)
-    return result
+    else:
+        summary(result)
 
 
 def _map(state: PageState, query: Query | None) -> None:

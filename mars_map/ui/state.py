@@ -122,6 +122,8 @@ class PageState:
             self._become(self.history[-1])
         else:
             self.query = None
+        # The words that failed stay in their box, to be mended.
+        self.shown = (self.query, self.limits)
 
     def to_params(self) -> dict[str, list[str]]:
         """Return the address that shows this state."""

@@ -36,6 +36,7 @@ def index(_request: Request) -> Response:
     `grid` has `edges`, the latitudes of the row boundaries from the south, and `columns`, the
     number of tiles of each row.
     """
+    service().visited.set()
     opened = service().index
     grid = opened.grid
     # The first half of the palette fades in; the legend shows the colours as if opaque.

@@ -19,6 +19,9 @@ from mars_map.web.service import service
 ROOT = "/mars"
 """All of our addresses begin so."""
 
+WARM_ANYWAY_S = 5.0
+"""Seconds after the start when the text encoder is loaded although nobody has come yet."""
+
 HANDLERS: dict[str, Handler] = {
     "/health": answers.health,
     "/index": answers.index,
@@ -46,9 +49,15 @@ def routes(component_files: Path) -> list[Route]:
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Start loading what the first query needs, without holding up the first page."""
-    threading.Thread(target=service().warm, name="mars-map-warm", daemon=True).start()
+    """Load what the first query needs once the first page is being drawn, or nobody comes."""
+    threading.Thread(target=_warm_up, name="mars-map-warm", daemon=True).start()
     yield
+
+
+def _warm_up() -> None:
+    # Importing torch takes a core for seconds, which the first page needs more.
+    service().visited.wait(WARM_ANYWAY_S)
+    service().warm()
 
 
 def _unknown(_request: Request) -> Response:

@@ -27,6 +27,8 @@ class Service:
         self._engine: Engine | None = None
         self._warming = threading.Lock()
         self._warm = False
+        self.visited = threading.Event()
+        """Set when a browser has loaded the page and begins to draw the map."""
 
     @property
     def engine(self) -> Engine:
