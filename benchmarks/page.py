@@ -1,7 +1,7 @@
 """The page in a real browser: `python -m benchmarks.page`.
 
-Prints the times from `streamlit run` to a drawn map, from Enter to the repainted map, from a click to
-an answer (medians), and what a session adds to the memory of the server. Needs Chromium.
+Prints how long it takes from `streamlit run` to a drawn map, from Enter to the repainted map and
+from a click to its answer (medians), and what a session adds to the memory. Needs Chromium.
 """
 
 import shutil

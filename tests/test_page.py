@@ -13,6 +13,7 @@ from mars_map.ui.map import region_rings
 from mars_map.ui.state import KEY, PageState
 from mars_map.ui.text import plain
 from mars_map.web.params import query_string, query_to_params
+from tests.conftest import WordEncoder
 
 PAGE = Path(__file__).parent.parent / "mars_map" / "ui" / "page.py"
 HOSTILE = [
@@ -244,6 +245,18 @@ def test_about_names_index_and_model(page, small_index):
     test.run()
     shown = test.markdown[-1].value
     assert small_index.digest in shown and "public domain" in shown
+
+
+def test_figures_are_shown_only_for_the_model_that_they_belong_to(page, tmp_path, monkeypatch):
+    row = {"tiles": 9, "base_rate": 0.05, "trained": 0.5, "unseen": 0.4, "similar": 0.3}
+    figures = {"tiles": 100, "mean": row, "landforms": {"chaos": row}}
+    (tmp_path / "figures.json").write_text(json.dumps(figures))
+    monkeypatch.setattr("mars_map.settings.MODEL_DIR", tmp_path)
+    for sha256, tables in ((WordEncoder.sha256, 1), ("0" * 64, 0)):
+        (tmp_path / "config.json").write_text(json.dumps({"weights_sha256": sha256}))
+        test = page()
+        state(test).tab = "About"
+        assert len(test.run().dataframe) == tables
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -3,9 +3,10 @@
 import streamlit as st
 
 from mars_map.search import Result
+from mars_map.ui.about import about_tab
 from mars_map.ui.map import gallery
 from mars_map.ui.state import PageState, page_state
-from mars_map.ui.tabs import about_tab, export_tab, hits_table, tile_tab
+from mars_map.ui.tabs import export_tab, hits_table, tile_tab
 from mars_map.web import service
 
 TABS = ("Hits", "Tile", "Export", "About")

@@ -1,4 +1,4 @@
-"""What is in the drawer: the table of hits, one tile, export, and what is searched."""
+"""What is in the drawer: the table of hits, one tile, and the exports."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from mars_map.planet.coordinates import format_point
 from mars_map.search import Result
 from mars_map.ui.map import Format, exports
 from mars_map.ui.state import PageState, page_state
-from mars_map.ui.text import plain
+from mars_map.ui.text import fact_table
 from mars_map.web import service
 
 USES = {
@@ -86,7 +86,7 @@ def tile_tab(state: PageState, result: Result | None) -> None:
     if result is not None:
         rows |= _place_in(result, number)
     rows["Nearest name"] = _nearest(lon, lat)
-    _facts(rows)
+    fact_table(rows)
 
 
 def export_tab(result: Result | None) -> None:
@@ -105,26 +105,6 @@ def export_tab(result: Result | None) -> None:
     exports(result.query, formats)
 
 
-def about_tab() -> None:
-    """Tell what is searched, who made it, and how good the encoder is."""
-    index = service().index
-    manifest = index.manifest
-    _facts(
-        {
-            "Tiles": f"{index.n_tiles:,}",
-            "Grid": ", ".join(f"{k} {v}" for k, v in manifest.grid.to_dict().items()),
-            "Vectors": f"{index.dim} dimensions, {manifest.quantisation}",
-            "Model": manifest.model.id,
-            "Model sha256": manifest.model.sha256,
-            "Index digest": index.digest,
-            "Made": manifest.created,
-            "CRS": manifest.crs,
-            "Source": manifest.source,
-            "Licence": manifest.licence,
-        }
-    )
-
-
 def _place_in(result: Result, number: int) -> dict[str, str]:
     score = float(result.scores[number])
     rank = int((result.scores > score).sum()) + 1
@@ -138,10 +118,3 @@ def _elevation(lon: float, lat: float) -> str:
 def _nearest(lon: float, lat: float) -> str:
     feature, metres = service().gazetteer.nearest(lon, lat)
     return f"{feature.name} ({feature.kind}), {metres / 1000:,.0f} km to its centre"
-
-
-def _facts(rows: dict[str, str]) -> None:
-    """Draw names and values as a table. Values may come from anywhere and are shown as text."""
-    lines = [f"| {name} | {plain(value, 400)} |" for name, value in rows.items()]
-    with st.container(key="mars-facts"):
-        st.markdown("\n".join(["| | |", "|-|-|", *lines]))
