@@ -31,15 +31,15 @@ Report = Callable[[dict[str, float]], None]
 class TrainingConfig:
     """Everything that decides a training beside its data."""
 
-    steps: int = 3000
+    steps: int = 700
     """Updates of the weights."""
-    batch: int = 384
+    batch: int = 256
     """Tiles a step."""
     pairs: int = 48
     """Sentences about two landforms a step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     """Highest learning rate; it rises over the first steps and falls as a cosine."""
-    warm_up: int = 150
+    warm_up: int = 100
     """Steps of the rise."""
     weight_decay: float = 0.05
     """Of AdamW."""
@@ -47,7 +47,7 @@ class TrainingConfig:
     """Spread of the noise on each entry of a sentence vector: near words mean near things."""
     layer_dropout: float = 0.1
     """Share of tiles shown without relief, and as many without picture."""
-    checkpoint_every: int = 250
+    checkpoint_every: int = 50
     """Steps between checkpoints."""
     seed: int = 20_260
     """Of weights, order and augmentation."""

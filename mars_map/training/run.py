@@ -87,7 +87,9 @@ def train_default(
     trainer = Trainer(data.windows, data.labels, tiles, bank, network, config)
 
     def report(state: dict[str, float]) -> None:
-        progress(f"training, loss {state['loss']:.3f}", int(state["step"]), config.steps)
+        progress("training", int(state["step"]), config.steps)
+        with (work / "losses.csv").open("a", encoding="utf-8") as file:
+            file.write(f"{int(state['step'])},{state['loss']:.4f},{state['rate']:.6f}\n")
 
     write_model(out, trainer.run(work / "checkpoint.pt", report), model_id)
     test = np.flatnonzero(split.test_tiles(GRID))
