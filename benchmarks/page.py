@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, ROOT
+from tests.browser.conftest import FLAGS, ROOT, stop
 
 WORDS = ("dunes", "chaos terrain", "canyon", "shield volcano", "polar ice cap", "lava flow")
 POINTS = ((500, 250), (650, 280), (420, 330), (560, 400), (700, 350), (480, 300))
@@ -45,7 +45,7 @@ def main() -> None:
         print(f"{'server with one session':<48}{before:8.0f} MB")
         print(f"{'each session more':<48}{(after - before) / SESSIONS:8.1f} MB")
         browser.close()
-        server.terminate()
+        stop(server)
 
 
 def serve() -> tuple[subprocess.Popen, str]:

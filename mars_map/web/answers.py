@@ -31,7 +31,7 @@ def health(_request: Request) -> Response:
 
 
 def index(_request: Request) -> Response:
-    """Answer `/mars/index`: grid, model, basemaps and colours, all that the map needs to know.
+    """Answer `/mars/index`: grid, model and basemaps, what the map needs before any query.
 
     `grid` has `edges`, the latitudes of the row boundaries from the south, and `columns`, the
     number of tiles of each row.
@@ -39,15 +39,12 @@ def index(_request: Request) -> Response:
     service().visited.set()
     opened = service().index
     grid = opened.grid
-    # The first half of the palette fades in; the legend shows the colours as if opaque.
-    stops = np.linspace(0, 255, COLOUR_STOPS).astype(int)
     return json_reply(
         {
             "digest": opened.digest,
             "model": opened.manifest.model.id,
             "grid": {"edges": grid.row_edges.tolist(), "columns": grid.row_columns.tolist()},
             "layers": basemap_layers(service().basemaps),
-            "colours": ["rgb({} {} {})".format(*c[:3]) for c in heat_palette()[stops].tolist()],
         }
     )
 
@@ -58,13 +55,16 @@ def search(request: Request) -> Response:
 
 
 def footprints(request: Request) -> Response:
-    """Answer `/mars/footprints?{query}`: `tiles` (numbers, best first), `scores`, `low`, `high`.
-
-    low, high: the scores at both ends of the heat map's colours.
+    """Answer `/mars/footprints?{query}`: `tiles` (numbers, best first) and `scores`, and the legend
+    of the heat map: `colours`, and `low` and `high`, the scores at both ends of them.
     """
     result = service().search(query_from_request(request))
     scale = heat_scale(result.scores)
-    return json_reply({**hit_arrays(result), "low": scale.low, "high": scale.high})
+    # The first half of the palette fades in; the legend shows the colours as if opaque.
+    stops = heat_palette()[np.linspace(0, 255, COLOUR_STOPS).astype(int)]
+    colours = [f"rgb({red} {green} {blue})" for red, green, blue, _ in stops.tolist()]
+    legend = {"low": scale.low, "high": scale.high, "colours": colours}
+    return json_reply(hit_arrays(result) | legend)
 
 
 def export(request: Request) -> Response:

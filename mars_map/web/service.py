@@ -13,6 +13,7 @@ from mars_map import settings
 from mars_map.errors import MarsMapError
 from mars_map.index import TileIndex
 from mars_map.maps.basemap import Basemaps
+from mars_map.maps.heat import heat_png
 from mars_map.planet.gazetteer import Gazetteer
 from mars_map.search import Engine, Query, Result, open_engine
 
@@ -63,7 +64,7 @@ class Service:
         return self.engine.search(query)
 
     def warm(self) -> None:
-        """Load the encoder and read the vectors once; who comes while that goes on, waits for it.
+        """Load the encoder, the vectors and the colours; who comes while that goes on, waits.
 
         What fails here is logged, and fails again with its sentence when a visitor asks for it.
         """
@@ -71,7 +72,8 @@ class Service:
             if self._warm:
                 return
             try:
-                self.search(Query("impact crater", top_k=1))
+                result = self.search(Query("impact crater", top_k=1))
+                heat_png(result.scores, result.index.grid)
             except MarsMapError as error:
                 _log.warning("%s", error)
             # Torch and its kin stay for good: without them a collection takes a tenth of the time.

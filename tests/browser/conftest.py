@@ -51,7 +51,16 @@ def server() -> Iterator[str]:
         else:
             pytest.fail("The server did not start:\n" + "".join(lines))
         yield line.partition("URL:")[2].strip()
-        process.terminate()
+        stop(process)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End the server, by force where it waits for a connection that never closes."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,10 @@ export class Legend {
     this.preferences = preferences;
     this.low = element("span");
     this.high = element("span");
-    const ramp = element("div", { className: "mm-ramp" });
-    ramp.style.background = `linear-gradient(to right, ${description.colours.join(", ")})`;
+    this.ramp = element("div", { className: "mm-ramp" });
     this.scale = element("div", { className: "mm-heat-scale", hidden: true }, [
       element("div", { className: "mm-title", textContent: "Cosine similarity" }),
-      ramp,
+      this.ramp,
       element("div", { className: "mm-ends" }, [this.low, this.high]),
       element("div", {
         className: "mm-hint",
@@ -29,12 +28,13 @@ export class Legend {
     ]);
   }
 
-  /** low, high: the scores at both ends of the colours; null for no heat map. */
-  show(range) {
-    this.scale.hidden = !range;
-    if (!range) return;
-    this.low.textContent = range.low.toFixed(3);
-    this.high.textContent = range.high.toFixed(3);
+  /** found: `{low, high, colours}`, the colours and the scores at both ends; null for no heat map. */
+  show(found) {
+    this.scale.hidden = !found;
+    if (!found) return;
+    this.ramp.style.background = `linear-gradient(to right, ${found.colours.join(", ")})`;
+    this.low.textContent = found.low.toFixed(3);
+    this.high.textContent = found.high.toFixed(3);
   }
 
   slider() {

@@ -25,7 +25,7 @@ export async function ask(path, query = "", signal = undefined) {
 
 let description;
 
-/** What is being searched: grid, model, layers. Asked once a page. */
+/** What is being searched: grid, model and basemaps. Asked once a page. */
 export function describeIndex() {
   description ??= ask("index");
   return description;
@@ -34,7 +34,7 @@ export function describeIndex() {
 const answers = new Map();
 const KEPT_ANSWERS = 8;
 
-/** The hits of a query: `{tiles, scores, low, high}`, best first. The last few are kept. */
+/** The hits of a query: `{tiles, scores, low, high, colours}`, best first. The last few are kept. */
 export function footprints(query) {
   if (!answers.has(query)) {
     const asked = ask("footprints", query);
