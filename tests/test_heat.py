@@ -26,10 +26,10 @@ def scores() -> np.ndarray:
     return np.random.default_rng(5).normal(0.1, 0.05, GRID.n_tiles).astype(np.float32)
 
 
-def test_the_scale_runs_from_the_median_to_the_best_in_a_thousand():
+def test_the_scale_runs_from_the_upper_quartile_to_the_best_in_a_thousand():
     scale = heat_scale(np.arange(1001, dtype=np.float32))
-    assert scale == pytest.approx((500.0, 999.0))
-    position = scale.position(np.array([-5.0, 500.0, 749.5, 999.0, 2000.0]))
+    assert scale == pytest.approx((750.0, 999.0))
+    position = scale.position(np.array([-5.0, 750.0, 874.5, 999.0, 2000.0]))
     np.testing.assert_allclose(position, [0, 0, 0.5, 1, 1])
 
 

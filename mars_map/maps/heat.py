@@ -1,9 +1,9 @@
 """Heat maps: the scores of all tiles as a picture of the planet.
 
 Colour means rank among all tiles, not an absolute likeness, because the cosine similarities of a
-query lie in a narrow band that differs from query to query: the scale runs from the median score of
-all tiles, which is transparent, to their 99.9th percentile. Half of the planet thus shows the plain
-basemap, and the brightest colour is left to the best tile in a thousand.
+query lie in a narrow band that differs from query to query: the scale runs from the upper quartile
+of all tiles, which is transparent, to their 99.9th percentile. Three quarters of the planet thus
+show the plain basemap, and the brightest colour is left to the best tile in a thousand.
 """
 
 import io
@@ -18,7 +18,7 @@ from mars_map.planet.grid import Grid
 from mars_map.planet.sphere import CRS_AUTHORITY
 from mars_map.search import Result
 
-LOW_QUANTILE = 0.5
+LOW_QUANTILE = 0.75
 """Scores up to this quantile of all tiles are transparent."""
 HIGH_QUANTILE = 0.999
 """Scores from this quantile of all tiles on have the brightest colour."""

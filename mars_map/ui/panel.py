@@ -7,7 +7,7 @@ from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import MarsMapError
 from mars_map.planet.regions import Region
 from mars_map.search import Result
-from mars_map.search.query import MAX_TEXT_LENGTH, MAX_TOP_K
+from mars_map.search.query import MAX_TOP_K
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
 from mars_map.web.params import REGION_READERS, region_to_param
@@ -44,7 +44,6 @@ def panel(state: PageState) -> DeltaGenerator:
         "Search Mars in plain words",
         key="mars-words",
         placeholder="impact crater with a central peak",
-        max_chars=MAX_TEXT_LENGTH + 1,
         on_change=_search_words,
         help="Describe a landform in English. Every tile of the planet gets a score for how well "
         "its picture fits the words. Press / to type here.",

@@ -14,7 +14,7 @@ export class Legend {
       element("div", { className: "mm-ends" }, [this.low, this.high]),
       element("div", {
         className: "mm-hint",
-        textContent: "Colour runs from the median of all tiles to the best in a thousand.",
+        textContent: "The best quarter of all tiles has a colour; the brightest, one tile in a thousand.",
       }),
       this.slider(),
     ]);
