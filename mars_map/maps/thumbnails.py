@@ -9,7 +9,6 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import map_coordinates
 
 from mars_map.errors import BasemapError
 from mars_map.maps.basemap import JPEG_QUALITY, Basemaps
@@ -62,6 +61,9 @@ def cut_square(
     raster: plate carrée of the whole planet from 180 W. Interpolated bilinearly from the overview
     that is about as fine as the picture. Raises BasemapError where the file is damaged.
     """
+    # Imported here: the first page needs no thumbnail and must not wait for it.
+    from scipy.ndimage import map_coordinates
+
     rows, columns = raster.shape
     lons, lats = square_points(lon, lat, width_m, size)
     x = (lons + 180.0) * (columns / 360.0) - 0.5
