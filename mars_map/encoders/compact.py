@@ -25,8 +25,8 @@ from mars_map.errors import ModelError, QueryError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
-BATCH = 512
-"""Tiles that are embedded at a time."""
+BATCH = 64
+"""Tiles that are embedded at a time; more only spill the processor's cache."""
 
 
 class CompactTextEncoder:
