@@ -20,7 +20,7 @@ EXAMPLES = (
     "dunes inside craters",
     "wrinkle ridges",
     "polar ice cap",
-    "valley network",
+    "landslides in a canyon",
 )
 """Queries that the embedded encoder answers well."""
 WHOLE_PLANET = "Whole planet"
