@@ -150,10 +150,10 @@ def toy_trainer(steps: int) -> Trainer:
 def test_training_learns_and_resumes_where_it_was_cut_off(tmp_path):
     losses = []
     whole = toy_trainer(30)
-    whole.run(tmp_path / "whole.pt", lambda state: losses.append(state["loss"]))
+    whole.run(tmp_path / "whole.safetensors", lambda state: losses.append(state["loss"]))
     assert losses[-1] < 0.45, "chance is about 0.69"
 
-    checkpoint = tmp_path / "cut.pt"
+    checkpoint = tmp_path / "cut.safetensors"
     cut = toy_trainer(30)
 
     def stop(state):

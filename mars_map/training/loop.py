@@ -6,6 +6,7 @@ arXiv 2303.15343), with the labels in place of the diagonal: every tile and text
 question of its own, and what is unknown takes no part.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -203,8 +204,10 @@ class Trainer:
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
     def _run_name(self) -> str:
-        """What must be equal for a checkpoint to be of this training."""
-        return json.dumps([asdict(self.config), asdict(self.network.config), len(self.odds)])
+        """What must be equal for a checkpoint to be of this training: settings, labels, words."""
+        taught = hashlib.sha256(self.labels.numpy().tobytes() + "\n".join(self.bank.texts).encode())
+        settings = [asdict(self.config), asdict(self.network.config)]
+        return json.dumps([*settings, taught.hexdigest()])
 
 
 def _decay_groups(network: CompactNetwork, decay: float) -> list[dict]:

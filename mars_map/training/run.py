@@ -84,6 +84,8 @@ def train_default(
     # Validation blocks served the choices; the final training uses them too.
     tiles = np.flatnonzero(split.training_tiles(GRID, max(network.windows.widths_km), True))
     bank = TextBank.make(data.glossary, data.labels[tiles], config.seed)
+    if not (work / "checkpoint.safetensors").is_file():
+        (work / "losses.csv").unlink(missing_ok=True)
     trainer = Trainer(data.windows, data.labels, tiles, bank, network, config)
 
     def report(state: dict[str, float]) -> None:
@@ -91,7 +93,7 @@ def train_default(
         with (work / "losses.csv").open("a", encoding="utf-8") as file:
             file.write(f"{int(state['step'])},{state['loss']:.4f},{state['rate']:.6f}\n")
 
-    write_model(out, trainer.run(work / "checkpoint.pt", report), model_id)
+    write_model(out, trainer.run(work / "checkpoint.safetensors", report), model_id)
     test = np.flatnonzero(split.test_tiles(GRID))
     figures = {
         "trained_on_tiles": len(tiles),
