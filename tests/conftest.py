@@ -1,16 +1,19 @@
 """Shared fixtures: a small index with structure, and an engine on it."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from playwright.sync_api import Browser, sync_playwright
 
 from mars_map.index import ModelCard, TileIndex, write_index
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.search import Engine, Query, Result
 from mars_map.web import Service, service
+from tests import chromium
 
 DIM = 32
 
@@ -76,3 +79,17 @@ def small_service(small_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Serv
     monkeypatch.setattr(shared, "_engine", small_engine)
     monkeypatch.setattr(shared, "_warm", False)
     return shared
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, started once for all tests that need it; only outside of CI may it be absent."""
+    if chromium.EXECUTABLE is None and not chromium.IN_CI:
+        pytest.skip(chromium.ABSENT)
+    assert chromium.EXECUTABLE, chromium.ABSENT
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium.EXECUTABLE, args=chromium.FLAGS
+        )
+        yield started
+        started.close()

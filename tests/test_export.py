@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import zipfile
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -193,20 +194,25 @@ def test_a_place_that_cannot_be_written_is_one_sentence(small_result, tmp_path):
     assert not Path("/dev/null").is_file()
 
 
-@pytest.fixture
+@contextmanager
 def no_room():
-    """Files of this process may not grow beyond a kilobyte: the nearest thing to a full disk."""
+    """Files of this process may not grow beyond a kilobyte: the nearest thing to a full disk.
+
+    Not a fixture, because the report of a run may itself be a file that is longer than that.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("form", ["csv", "shapefile", "gpkg"])
-def test_a_full_disk_leaves_the_older_file_alone(small_result, tmp_path, no_room, form):
+def test_a_full_disk_leaves_the_older_file_alone(small_result, tmp_path, form):
     path = tmp_path / "hits.out"
     path.write_text("before")
-    with pytest.raises(ExportError, match=r"could not be (made|written)"):
+    with no_room(), pytest.raises(ExportError, match=r"could not be (made|written)"):
         export_result(small_result, form, path)
     assert path.read_text() == "before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["hits.out"]

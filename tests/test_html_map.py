@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -22,18 +21,6 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def hostile_result(small_engine):
     return small_engine.search(Query(HOSTILE, top_k=30))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on this machine; `make chromium` installs it")
-    with playwright.sync_playwright() as started:
-        instance = started.chromium.launch(executable_path=chromium)
-        yield instance
-        instance.close()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """A server on a free port, and a Chromium whose network ends at this machine."""
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,31 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WAIT_MS = 30_000
 """Most that a step may take; a busy machine loads the text encoder in ten seconds."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the journeys where there is no Chromium; in CI that is a failure."""
-    if CHROMIUM or os.environ.get("CI") == "true":
-        return
-    absent = pytest.mark.skip(reason="Chromium is not installed; apt-get install chromium")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(absent)
 
 
 @pytest.fixture(scope="session")
@@ -61,17 +39,6 @@ def stop(process: subprocess.Popen) -> None:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
         process.kill()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start Chromium once for all journeys."""
-    assert CHROMIUM, "Chromium is not installed, and CI runs the journeys."
-    with sync_playwright() as playwright:
-        expect.set_options(timeout=WAIT_MS)
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
 
 
 class Visit:

@@ -52,6 +52,11 @@ def go_to(page: Page, place: str) -> None:
     page.wait_for_function("before => location.href !== before", arg=before)
 
 
+def settled(page: Page) -> None:
+    """Wait until Streamlit has drawn the page anew; before that it may move the focus."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+
 def view(page: Page) -> tuple[float, float, float]:
     """Longitude, latitude and zoom that the address names."""
     page.wait_for_function("location.hash.includes('at=')")
@@ -281,6 +286,7 @@ def test_keys(visit):
     expect(page.locator(".mm-hit.mm-active b")).to_have_text("1")
     page.keyboard.press("Escape")
     expect(page.locator(".st-key-mars-drawer")).to_have_count(0)
+    settled(page)
     page.keyboard.press("/")
     expect(page.get_by_role("textbox", name="Search Mars in plain words")).to_be_focused()
 
