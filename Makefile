@@ -15,8 +15,10 @@ lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-benchmark: .venv/.run
+benchmark: .venv/.test chromium
 	$(BIN)/python -m benchmarks.query
+	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.page
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

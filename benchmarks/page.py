@@ -4,7 +4,6 @@ Prints how long it takes from `streamlit run` to a drawn map, from Enter to the 
 from a click to its answer (medians), and what a session adds to the memory. Needs Chromium.
 """
 
-import shutil
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, ROOT, stop
+from tests.browser.conftest import ROOT, stop
+from tests.chromium import EXECUTABLE, FLAGS
 
 WORDS = ("dunes", "chaos terrain", "canyon", "shield volcano", "polar ice cap", "lava flow")
 POINTS = ((500, 250), (650, 280), (420, 330), (560, 400), (700, 350), (480, 300))
@@ -26,7 +26,7 @@ ALL_TILES = "document.querySelectorAll('img.leaflet-tile-loaded').length >= 8"
 def main() -> None:
     """Measure everything once, on a server of its own."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=FLAGS)
         start = time.perf_counter()
         server, address = serve()
         listening = time.perf_counter()
