@@ -51,6 +51,7 @@ def main() -> None:
 def serve() -> tuple[subprocess.Popen, str]:
     """Start the application; return its process and its address once it listens."""
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", "0"]
+    command += ["--server.headless", "true"]
     server = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

@@ -18,6 +18,7 @@ WAIT_MS = 30_000
 def server() -> Iterator[str]:
     """Start the application as `make run` does, on a free port; its address."""
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", "0"]
+    command += ["--server.headless", "true"]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
