@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from mars_map.errors import CatalogueError
 from mars_map.evaluation.catalogues import read_catalogue
 from mars_map.evaluation.nearness import tiles_inside
+from mars_map.planet.blocks import block_numbers
 from mars_map.planet.grid import Grid
-
-BLOCK_LAT_DEG, BLOCK_LON_DEG = 15.0, 20.0
-"""Size of the blocks that a split names by number, degrees."""
 
 
 class Blocks(NamedTuple):
@@ -38,7 +36,7 @@ def read_blocks(path: str | Path, grid: Grid) -> Blocks:
         tiles = np.zeros(grid.n_tiles, bool)
         tiles[tiles_inside(read_catalogue(path).geometries, grid).tile] = True
     else:
-        tiles = np.isin(_block_numbers(*grid.centers), numbers)
+        tiles = np.isin(block_numbers(*grid.centers), numbers)
     if not tiles.any():
         raise CatalogueError(f'No tile of the index lies in the blocks of "{path}"; give polygons.')
     return Blocks(path.name, tiles)
@@ -54,11 +52,3 @@ def _split_numbers(path: Path) -> list[int] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # Then it has to be a catalogue, whose reader says what is wrong with it.
         return None
-
-
-def _block_numbers(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the number of the block under each point; borders belong to the north and east."""
-    rows, columns = round(180.0 / BLOCK_LAT_DEG), round(360.0 / BLOCK_LON_DEG)
-    row = np.minimum((lat + 90.0) // BLOCK_LAT_DEG, rows - 1)
-    column = np.minimum((lon + 180.0) // BLOCK_LON_DEG, columns - 1)
-    return (row * columns + column).astype(np.int64)

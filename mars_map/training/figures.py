@@ -1,6 +1,6 @@
 """How well the encoder finds each landform, on tiles that it never saw in training."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,7 @@ from mars_map.build.embed import embed_windows
 from mars_map.build.windows import Progress
 from mars_map.encoders.compact import CompactImageEncoder, CompactTextEncoder
 from mars_map.encoders.prompts import DEFAULT_PROMPTS, average_vectors, fill_prompts
-
-if TYPE_CHECKING:
-    from mars_map.training.run import TrainingData
+from mars_map.training.data import TrainingData
 
 LEAST_TILES = 15
 """A landform present in fewer tiles is not measured."""
@@ -32,7 +30,7 @@ def average_precision(scores: NDArray, relevant: NDArray[np.bool_]) -> float:
 def measure_figures(
     text: CompactTextEncoder,
     image: CompactImageEncoder,
-    data: "TrainingData",
+    data: TrainingData,
     tiles: NDArray[np.int64],
     progress: Progress,
 ) -> dict[str, Any]:

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from mars_map.planet.blocks import BLOCK_COLUMNS, BLOCK_LAT_DEG, BLOCK_ROWS, block_numbers
 from mars_map.planet.grid import Grid
 from mars_map.planet.sphere import RADIUS_M
 from mars_map.training.places import unit_vectors
 
-BLOCK_LAT, BLOCK_LON = 15.0, 20.0
-"""Size of a block in degrees."""
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.10
 SPLIT_FILE = Path(__file__).with_name("split.json")
 """The committed split: the seed, and the blocks of each part by number."""
@@ -41,10 +40,9 @@ class Split:
         random = np.random.default_rng(seed)
         test: list[int] = []
         validation: list[int] = []
-        rows, columns = round(180 / BLOCK_LAT), round(360 / BLOCK_LON)
         owed_test = owed_validation = 0.0
-        for row in random.permutation(rows):
-            runs = _runs(int(row), columns)
+        for row in random.permutation(BLOCK_ROWS):
+            runs = _runs(int(row))
             order = random.permutation(len(runs))
             # What rounding left over in one row is made up for in the next.
             owed_test += TEST_SHARE * len(runs)
@@ -90,21 +88,14 @@ class Split:
         return ~_touching(grid, held_out, width_km)
 
 
-def block_numbers(lon: NDArray, lat: NDArray) -> NDArray[np.int64]:
-    """Return the number of the block under each point in degrees."""
-    columns = round(360 / BLOCK_LON)
-    row = np.clip(((np.asarray(lat) + 90) // BLOCK_LAT).astype(int), 0, round(180 / BLOCK_LAT) - 1)
-    column = np.clip(((np.asarray(lon) + 180) // BLOCK_LON).astype(int), 0, columns - 1)
-    return row * columns + column
-
-
-def _runs(row: int, columns: int) -> list[list[int]]:
+def _runs(row: int) -> list[list[int]]:
     """Blocks of a row in runs that are drawn together: more blocks a run towards the poles."""
-    middle = np.radians(-90 + (row + 0.5) * BLOCK_LAT)
+    middle = np.radians(-90 + (row + 0.5) * BLOCK_LAT_DEG)
     wanted = 1 / np.cos(middle)
     together = min((1, 2, 3, 6), key=lambda n: abs(np.log(n / wanted)))
-    first = row * columns
-    return [list(range(first + c, first + c + together)) for c in range(0, columns, together)]
+    first = row * BLOCK_COLUMNS
+    starts = range(first, first + BLOCK_COLUMNS, together)
+    return [list(range(start, start + together)) for start in starts]
 
 
 def _touching(grid: Grid, held_out: NDArray[np.bool_], width_km: float) -> NDArray[np.bool_]:
