@@ -37,6 +37,10 @@ class _Sentences(click.Group):
             # `mars-map … | head` is no error; the reader has what it wanted.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             context.exit(0)
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            click.echo(f"mars-map: The output could not be written: {error.strerror}.", err=True)
+            context.exit(1)
 
 
 @click.group(cls=_Sentences, context_settings={"help_option_names": ["-h", "--help"]})

@@ -163,3 +163,13 @@ def test_words_are_searched_on_the_index_that_comes_with_mars_map():
     assert sum(-105 < hit["lon"] < -15 and -25 < hit["lat"] < 10 for hit in hits) >= 10
     assert json.loads(outcome.stdout)["model"]["sha256"]
     assert INDEX_DIR.is_dir()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_standard_output_that_cannot_be_written(small_index):
+    command = [sys.executable, "-m", "mars_map", "info", str(small_index.folder)]
+    with Path("/dev/full").open("w") as full:
+        outcome = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert outcome.returncode == 1
+    assert len(outcome.stderr.splitlines()) == 1
+    assert outcome.stderr.startswith("mars-map: ")

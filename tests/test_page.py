@@ -72,7 +72,7 @@ def test_a_query_is_shown_written_to_the_address_and_opens_the_hits(page, small_
     assert payload(test)["query"] == "q=dunes+inside+craters"
     assert test.query_params["q"] == "dunes inside craters"
     assert payload(test, "mars-gallery")["query"] == payload(test)["query"]
-    assert f"500 hits of {small_index.n_tiles:,} tiles" in test.sidebar.caption[0].value
+    assert f"500 hits · {small_index.n_tiles:,} tiles scored" in test.sidebar.caption[0].value
 
 
 def test_the_map_is_sent_only_a_few_hundred_bytes(page):
@@ -287,3 +287,17 @@ def test_outlines_are_latitude_first():
     assert region_rings(None) == []
     (ring,) = region_rings(Box(-60, -20, -30, 0))
     assert sorted(map(tuple, ring[:4])) == [(-20, -60), (-20, -30), (0, -60), (0, -30)]
+
+
+def test_an_emptied_threshold_is_no_threshold(page):
+    test = page(q="dunes", min="0.1")
+    assert state(test).query.threshold == 0.1
+    test.number_input(key="mars-threshold").set_value(None).run()
+    assert state(test).query.threshold is None
+
+
+def test_recent_queries_name_each_subject_once(page):
+    test = page(q="dunes")
+    test.number_input(key="mars-top-k").set_value(40).run()
+    search(test, "canyon")
+    assert len(test.button_group(key="mars-recent").options) == 1

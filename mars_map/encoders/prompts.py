@@ -23,7 +23,9 @@ def check_prompts(prompts: Iterable[str]) -> tuple[str, ...]:
     """Return the templates without empty ones. Raises QueryError if one lacks its single "{}"."""
     templates = tuple(p.strip() for p in prompts if p.strip())
     if not 1 <= len(templates) <= MAX_PROMPTS:
-        raise QueryError(f"An ensemble has 1 to {MAX_PROMPTS} prompts; this has {len(templates)}.")
+        raise QueryError(
+            f"The ensemble has {len(templates)} prompts; write 1 to {MAX_PROMPTS}, one a line."
+        )
     for template in templates:
         if template.count("{}") != 1 or len(template) > MAX_PROMPT_LENGTH:
             raise QueryError(

@@ -97,13 +97,14 @@ class Gazetteer:
     def nearest(self, lon: float, lat: float) -> tuple[Feature, float]:
         """Return the feature whose centre is nearest to a point in degrees, and how far, metres.
 
-        Raises CoordinateError for a point off the planet, FeatureNotFoundError for an empty table.
+        Albedo features are left out: they name bright and dark ground, not landforms. Raises
+        CoordinateError for a point off the planet, FeatureNotFoundError for an empty table.
         """
         lon, lat = check_point(lon, lat)
         if not self.features:
             raise FeatureNotFoundError("The table of names is empty; restore it.")
         distance = great_circle_m(lon, lat, *self._positions)
-        best = int(np.argmin(distance))
+        best = int(np.argmin(np.where(self._are_landforms, distance, np.inf)))
         return self.features[best], float(distance[best])
 
     @cached_property
@@ -117,6 +118,10 @@ class Gazetteer:
             np.array([feature.lon for feature in self.features]),
             np.array([feature.lat for feature in self.features]),
         )
+
+    @cached_property
+    def _are_landforms(self) -> NDArray[np.bool_]:
+        return np.array([feature.kind != "albedo feature" for feature in self.features])
 
     def _not_found(self, name: str) -> str:
         if not fold_name(name):

@@ -211,7 +211,9 @@ def _store_latitudes(region: Box | LatitudeBand) -> None:
         raise RegionError("A latitude of the region is not a number.")
     if south < -90 or north > 90:
         raise RegionError(f"Latitudes {south:g} to {north:g} leave the planet; use -90 to 90.")
-    if south >= north:
+    if south == north:
+        raise RegionError(f"The region has no height; both of its latitudes are {south:g}.")
+    if south > north:
         raise RegionError(
             f"The southern border ({south:g}) is not south of the northern one ({north:g}); "
             "swap them."

@@ -26,7 +26,7 @@ def about_tab() -> None:
     fact_table(
         {
             "Tiles": f"{index.n_tiles:,}",
-            "Grid": ", ".join(f"{name} {value}" for name, value in grid.items()),
+            "Grid": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in grid.items()),
             "Vectors": f"{index.dim} dimensions, {manifest.quantisation}",
             "Source": manifest.source,
             "Licence": manifest.licence,
@@ -60,15 +60,9 @@ def _show_figures(figures: dict[str, Any]) -> None:
         "queries in wordings that it was trained on, in other wordings, and by an example tile. "
         "Chance is the precision of a random order."
     )
-    columns = {
-        "trained": "Words",
-        "unseen": "Other words",
-        "similar": "Tile",
-        "base_rate": "Chance",
-    }
-    rows = pd.DataFrame.from_dict(figures["landforms"], orient="index")[list(columns)]
-    rows.loc["mean"] = [figures["mean"][name] for name in columns]
+    rows = pd.DataFrame.from_dict(figures["landforms"], orient="index")[list(COLUMNS)]
+    rows.loc["mean"] = [figures["mean"][name] for name in COLUMNS]
     rows.index = rows.index.str.replace("_", " ")
-    table = rows.rename(columns=columns).rename_axis("Landform")
-    number = st.column_config.NumberColumn(format="%.2f")
-    st.dataframe(table, column_config=dict.fromkeys(columns.values(), number))
+    table = rows.rename(columns=COLUMNS).rename_axis("Landform")
+    number = st.column_config.NumberColumn(format="%.2f", width=58)
+    st.dataframe(table, column_config=dict.fromkeys(COLUMNS.values(), number))

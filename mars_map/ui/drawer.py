@@ -57,6 +57,7 @@ def _hits(state: PageState, result: Result | None) -> None:
 
 def find_similar(tile: str) -> None:
     """Ask for what looks like a tile, with the present limits."""
+    page_state().look_at(tile)
     page_state().ask(text="", tiles=(tile,))
 
 

@@ -6,7 +6,7 @@ from streamlit.delta_generator import DeltaGenerator
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import MarsMapError
 from mars_map.planet.regions import Region
-from mars_map.search import Result
+from mars_map.search import Query, Result
 from mars_map.search.query import MAX_TOP_K
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
@@ -64,8 +64,10 @@ def summary(result: Result) -> None:
     n, total = len(result.hits), result.index.n_tiles
     where = " in the region" if result.query.region else ""
     took = f"{result.timing_ms['total']:.0f} ms"
+    # Words stand in the box above; what a query by tile asked for stands nowhere else.
+    label = "" if result.query.text else f"{plain(result.query.label)} · "
     if n:
-        st.caption(f"{n:,} hits{where} of {total:,} tiles · {took}")
+        st.caption(f"{label}{n:,} hits{where} · {total:,} tiles scored · {took}")
     else:
         st.caption(f"No tile{where} reaches the threshold; lower it or widen the region.")
 
@@ -122,7 +124,12 @@ def _examples() -> None:
 def _history(state: PageState) -> None:
     if not state.history:
         return
-    recent = [query for query in dict.fromkeys(reversed(state.history)) if query != state.query]
+    # The newest of each subject: the same words under other limits are no other query to pick.
+    newest: dict[Query, Query] = {}
+    for query in reversed(state.history):
+        newest.setdefault(query.subject, query)
+    newest.pop(state.query.subject if state.query else None, None)
+    recent = list(newest.values())
 
     def take() -> None:
         chosen = st.session_state["mars-recent"]
@@ -162,7 +169,7 @@ def _limits() -> None:
             threshold=st.session_state["mars-threshold"],
         )
 
-    with st.expander("Limits"):
+    with st.expander("Limits", key="mars-limits-box"):
         st.number_input(
             "Top-k",
             key="mars-top-k",
@@ -172,6 +179,7 @@ def _limits() -> None:
         )
         st.number_input(
             "Threshold",
+            value=None,
             key="mars-threshold",
             step=0.01,
             format="%.3f",
@@ -199,7 +207,7 @@ def _region() -> None:
         else:
             page_state().ask(region=region)
 
-    with st.expander("Region"):
+    with st.expander("Region", key="mars-region-box"):
         st.segmented_control(
             "Where to search",
             list(REGION_KINDS),
@@ -225,7 +233,7 @@ def _prompts(state: PageState) -> None:
     def reset() -> None:
         page_state().ask(prompts=DEFAULT_PROMPTS)
 
-    with st.expander("Prompt ensemble"):
+    with st.expander("Prompt ensemble", key="mars-prompts-box"):
         st.text_area(
             "One template a line; {} stands for the words",
             key="mars-prompts",

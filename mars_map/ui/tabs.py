@@ -107,6 +107,8 @@ def export_tab(result: Result | None) -> None:
 
 def _place_in(result: Result, number: int) -> dict[str, str]:
     score = float(result.scores[number])
+    if str(result.index.grid.names([number])[0]) in result.query.tiles:
+        return {"Score": f"{score:.4f}", "Rank": "none: the example itself"}
     rank = int((result.scores > score).sum()) + 1
     return {"Score": f"{score:.4f}", "Rank": f"{rank:,} of {len(result.scores):,}"}
 

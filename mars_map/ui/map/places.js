@@ -38,13 +38,15 @@ export class Places {
     if (text) {
       try {
         const places = (await ask("places", new URLSearchParams({ text }))).places;
-        if (this.input.value.trim() !== text) return;
+        if (this.input.value.trim() !== text) return false;
         this.found = places;
       } catch (error) {
         this.notice(error.message);
+        return false;
       }
     }
     this.show();
+    return true;
   }
 
   show() {
@@ -73,7 +75,7 @@ export class Places {
       this.input.blur();
     } else if (event.key === "Enter") {
       clearTimeout(this.timer);
-      if (this.active < 0) await this.suggest();
+      if (this.active < 0 && !(await this.suggest())) return;
       const place = this.found[Math.max(this.active, 0)];
       if (place) this.take(place);
       else if (this.input.value.trim()) this.notice("The gazetteer has no feature of that name.");

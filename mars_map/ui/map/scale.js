@@ -44,6 +44,9 @@ export class StatusLine {
       }),
     ]);
     map.on("mousemove", (event) => this.moved(event.latlng));
+    // Without a pointer over it the map has moved by itself: then its middle is the place.
+    map.on("mouseover mouseout", (event) => (this.pointed = event.type === "mouseover"));
+    map.on("moveend", () => this.pointed || this.moved(map.getCenter()));
     map.on("move zoom resize", () => this.drawScale());
     this.drawScale();
     this.showPoint(map.getCenter());
