@@ -16,7 +16,6 @@ from PIL import Image
 
 from mars_map.planet.grid import Grid
 from mars_map.planet.sphere import CRS_AUTHORITY
-from mars_map.search import Result
 
 LOW_QUANTILE = 0.75
 """Scores up to this quantile of all tiles are transparent."""
@@ -114,12 +113,6 @@ def heat_png(
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1, transparency=palette[:, 3].tobytes())
     return file.getvalue()
-
-
-def region_mask(result: Result) -> NDArray[np.bool_] | None:
-    """Return the tiles of the query's region, (n_tiles,) bool; None for the whole planet."""
-    region = result.query.region
-    return None if region is None else region.contains(*result.index.grid.centers)
 
 
 def score_raster(

@@ -23,7 +23,7 @@ from folium.template import Template
 from PIL import Image
 
 from mars_map.maps.basemap import Basemaps
-from mars_map.maps.heat import heat_palette, heat_png, heat_scale, region_mask
+from mars_map.maps.heat import heat_palette, heat_png, heat_scale
 from mars_map.maps.leaflet import leaflet_folder
 from mars_map.planet.sphere import RADIUS_M
 from mars_map.search import Result
@@ -89,7 +89,7 @@ def _add_layers(planet_map: folium.Map, result: Result, basemaps: Basemaps) -> N
     ImageOverlay(
         picture, PLANET, pixelated=False, overlay=False, control=False, attribution=credit
     ).add_to(planet_map)
-    heat = heat_png(result.scores, result.index.grid, mask=region_mask(result))
+    heat = heat_png(result.scores, result.index.grid, mask=result.region_mask)
     ImageOverlay(
         _data_uri(heat, "image/png"),
         PLANET,

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyproj import CRS, Geod
+from pyproj import CRS
 
 RADIUS_M = 3_396_190.0
 """Radius of the sphere in metres; the equatorial radius of the ellipsoid."""
@@ -22,9 +22,6 @@ CRS_URN = "urn:ogc:def:crs:IAU:2015:49900"
 
 METRES_PER_DEGREE = np.pi * RADIUS_M / 180.0
 """Length of one degree along a meridian, metres."""
-
-GEOD = Geod(a=RADIUS_M, b=RADIUS_M)
-"""Geodesics on the Mars sphere, for areas and lengths of arbitrary polygons."""
 
 
 @cache

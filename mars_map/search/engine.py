@@ -52,6 +52,8 @@ class Result:
     """Numbers of the hits, best first, (k,)."""
     timing_ms: dict[str, float]
     """Milliseconds spent: encode, score, rank, total."""
+    region_mask: NDArray[np.bool_] | None = None
+    """Whether each tile lies in the query's region, (n_tiles,); None for the whole planet."""
 
     @property
     def hit_scores(self) -> NDArray[np.float32]:
@@ -99,7 +101,7 @@ class Engine:
         start = time.perf_counter()
         scores, encode_ms, score_ms = self._score(query)
         ranking = time.perf_counter()
-        allowed = None if query.region is None else self._mask(query.region)
+        region_mask = allowed = None if query.region is None else self._mask(query.region)
         if query.tiles:
             allowed = np.ones(self.index.n_tiles, bool) if allowed is None else allowed.copy()
             allowed[self._tile_numbers(query)] = False
@@ -111,11 +113,7 @@ class Engine:
             "rank": (end - ranking) * 1e3,
             "total": (end - start) * 1e3,
         }
-        return Result(query, self.index, scores, hits, timing)
-
-    def region_mask(self, region: Region | None) -> NDArray[np.bool_] | None:
-        """Tell which tile centres lie in a region, (n_tiles,) bool; None for the whole planet."""
-        return None if region is None else self._mask(region)
+        return Result(query, self.index, scores, hits, timing, region_mask)
 
     def _score(self, query: Query) -> tuple[NDArray[np.float32], float, float]:
         with self._lock:
@@ -153,6 +151,7 @@ class Engine:
             mask = self._masks.get(region)
         if mask is None:
             mask = region.contains(*self.index.grid.centers)
+            mask.flags.writeable = False
             with self._lock:
                 self._masks.put(region, mask)
         return mask

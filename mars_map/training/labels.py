@@ -34,8 +34,8 @@ from mars_map.training.craters import Craters
 from mars_map.training.places import Labels, TilePlaces, both, combine, densify, either
 from mars_map.training.terrain import Terrain
 
-INNER_KM, OUTER_KM = 30.0, 55.0
-"""Within the first a landform is present in a tile; beyond the second it is absent."""
+INNER_KM = 30.0
+"""Within this a landform is present in a tile, unless its rule says otherwise."""
 
 
 @dataclass

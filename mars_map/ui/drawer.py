@@ -55,12 +55,6 @@ def _hits(state: PageState, result: Result | None) -> None:
         gallery(result.query, number, on_pick=_pick, on_similar=_similar)
 
 
-def find_similar(tile: str) -> None:
-    """Ask for what looks like a tile, with the present limits."""
-    page_state().look_at(tile)
-    page_state().ask(text="", tiles=(tile,))
-
-
 def _choose_tab() -> None:
     page_state().tab = st.session_state["mars-tab"]
 
@@ -74,4 +68,4 @@ def _pick() -> None:
 
 
 def _similar() -> None:
-    find_similar(str(st.session_state["mars-gallery"]["similar"]))
+    page_state().find_similar(str(st.session_state["mars-gallery"]["similar"]))

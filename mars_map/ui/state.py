@@ -94,6 +94,11 @@ class PageState:
             self.position += by
             self._become(self.history[self.position])
 
+    def find_similar(self, tile: str) -> None:
+        """Look at a tile and ask for what looks like it, with the present limits."""
+        self.look_at(tile)
+        self.ask(text="", tiles=(tile,))
+
     def look_at(self, tile: str, number: int | None = None) -> None:
         """Show a tile in the drawer; with its number, the map flies there."""
         self.tile = tile

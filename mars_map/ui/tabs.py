@@ -80,7 +80,7 @@ def tile_tab(state: PageState, result: Result | None) -> None:
         key="mars-similar",
         type="primary",
         width="stretch",
-        on_click=lambda: page_state().ask(text="", tiles=(name,)),
+        on_click=lambda: page_state().find_similar(name),
     )
     rows = {"Tile": name, "Centre": format_point(lon, lat), "Elevation": _elevation(lon, lat)}
     if result is not None:

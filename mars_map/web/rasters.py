@@ -62,8 +62,8 @@ def thumbnail(request: Request) -> Response:
 
 def _heat_picture(query: Query) -> Picture:
     result = service().search(query)
-    mask = service().engine.region_mask(query.region)
-    return Picture(heat_png(result.scores, result.index.grid, mask=mask), "image/png")
+    picture = heat_png(result.scores, result.index.grid, mask=result.region_mask)
+    return Picture(picture, "image/png")
 
 
 def _thumbnail_picture(lon: float, lat: float, size: int) -> Picture:
