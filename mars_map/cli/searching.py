@@ -1,56 +1,26 @@
-"""The engine from a shell: `mars-map search "WORDS"` and its kin."""
+"""Commands that search an index, and tell what it is."""
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mars_map.errors import ExportError, IndexDamagedError, MarsMapError, QueryError
+from mars_map.cli.points import example_tile
+from mars_map.errors import ExportError, IndexDamagedError
 from mars_map.index import open_index, verify_index
-from mars_map.planet.coordinates import check_point, format_point, parse_point
+from mars_map.planet.coordinates import format_point
 from mars_map.planet.regions import parse_box
 from mars_map.search import Query, Result, open_engine
 from mars_map.search.query import DEFAULT_TOP_K, MAX_TOP_K
 from mars_map.search.records import hit_records, result_record
-from mars_map.settings import DATA_DIR, INDEX_DIR
+from mars_map.settings import INDEX_DIR
 
 FORMATS = ("table", "json", "geojson", "shapefile", "gpkg", "parquet", "csv", "heat", "html")
 """What `search` and `similar` can write; the last two are the heat GeoTIFF and a standalone map."""
 
 _TEXT_FORMATS = ("table", "json", "geojson", "csv")
-
-
-class _Sentences(click.Group):
-    """A group whose errors are one sentence on stderr, with exit code 1."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except MarsMapError as error:
-            click.echo(f"mars-map: {error}", err=True)
-            context.exit(1)
-        except BrokenPipeError:
-            # `mars-map … | head` is no error; the reader has what it wanted.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            context.exit(0)
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            click.echo(f"mars-map: The output could not be written: {error.strerror}.", err=True)
-            context.exit(1)
-
-
-@click.group(cls=_Sentences, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="mars_map")
-def main() -> None:
-    """Find landforms on Mars in plain words.
-
-    Longitudes are degrees east (-180 to 180 or 0 to 360, also "137.8 E" or "42 W"), latitudes
-    planetocentric.
-    """
 
 
 def _search_options(command: Callable) -> Callable:
@@ -82,7 +52,7 @@ def _search_options(command: Callable) -> Callable:
     return command
 
 
-@main.command()
+@click.command()
 @click.argument("words")
 @click.option(
     "--prompt", "prompts", multiple=True, metavar="TEMPLATE",
@@ -96,16 +66,16 @@ def search(words: str, prompts: tuple[str, ...], folder: Path, **options: Any) -
     _answer(folder, query, options["form"], options["output"])
 
 
-@main.command()
+@click.command()
 @click.option("--at", required=True, metavar="LON,LAT", help="A point of the example tile.")
 @_search_options
 def similar(at: str, folder: Path, **options: Any) -> None:
     """Rank the planet's tiles by how much they look like the tile at a point."""
-    query = _query(options, tiles=(_example_tile(folder, at),))
+    query = _query(options, tiles=(example_tile(folder, at),))
     _answer(folder, query, options["form"], options["output"])
 
 
-@main.command()
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=INDEX_DIR)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def info(folder: Path, as_json: bool) -> None:
@@ -133,7 +103,7 @@ def info(folder: Path, as_json: bool) -> None:
         click.echo(f"{name:<10} {value}")
 
 
-@main.command()
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=INDEX_DIR)
 def verify(folder: Path) -> None:
     """Compare every byte of the index FOLDER with its manifest."""
@@ -143,105 +113,6 @@ def verify(folder: Path) -> None:
     if problems:
         raise IndexDamagedError(problems[-1])
     click.echo(f"{folder}: sound; every file is the one that was published.")
-
-
-@main.command("build-default")
-@click.option(
-    "--inputs",
-    required=True,
-    type=click.Path(path_type=Path),
-    envvar="MARS_MAP_INPUTS",
-    help="Folder with rasters/ and catalogues/; data/PROVENANCE.md tells what must be there.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=DATA_DIR,
-    show_default=True,
-    help="Folder to write.",
-)
-@click.option("--train", is_flag=True, help="Train the encoder anew first (the longest step).")
-def build_default(inputs: Path, out: Path, train: bool) -> None:
-    """Make everything in data/ again from rasters and catalogues."""
-    from mars_map.build.default import build_default as build
-
-    build(inputs, out, train=train)
-    click.echo(f"{out}: built; `mars-map verify {out / 'index'}` checks the index.")
-
-
-@main.group()
-def evaluate() -> None:
-    """Measure how well searches find what is known to be there."""
-
-
-@evaluate.command()
-@click.option(
-    "--index",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=INDEX_DIR,
-    help="Index folder; the one that comes with mars_map if not given.",
-)
-@click.option(
-    "--catalogue",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Where the landform is: points, lines or polygons; CSV, GeoJSON, shapefile, GeoPackage.",
-)
-@click.option("--query", "words", metavar="WORDS", help="Search for words.")
-@click.option("--at", metavar="LON,LAT", help="Search for what looks like the tile at a point.")
-@click.option(
-    "--test-blocks",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Rank only tiles in these polygons, or in the test blocks of a split.json of training.",
-)
-@click.option(
-    "--curve",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="PNG",
-    help="Draw precision over recall, and F1 over K, into this file.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def geolocalization(
-    folder: Path,
-    catalogue: Path,
-    words: str | None,
-    at: str | None,
-    test_blocks: Path | None,
-    curve: Path | None,
-    as_json: bool,
-) -> None:
-    """Measure global geo-localization by MarsRetrieval's protocol and by a corrected one."""
-    if (words is None) == (at is None):
-        raise QueryError("Give the words to search for with --query, or a point with --at.")
-    from mars_map.evaluation import evaluate_query, read_blocks, read_catalogue
-
-    query = Query(text=words) if at is None else Query(tiles=(_example_tile(folder, at),))
-    features = read_catalogue(catalogue)
-    engine = open_engine(folder)
-    blocks = read_blocks(test_blocks, engine.index.grid) if test_blocks else None
-    report = evaluate_query(engine, query, features, blocks)
-    if curve:
-        from mars_map.evaluation.curves import write_curves
-
-        write_curves(report.outcome, curve, f"{query.label} ({features.name})")
-    text = json.dumps(report.to_dict(), ensure_ascii=False) + "\n" if as_json else report.table()
-    click.echo(text, nl=False)
-
-
-def _example_tile(folder: Path, at: str) -> str:
-    """Return the id of the tile at a point that is written LON,LAT."""
-    lon, lat = check_point(*parse_point(at))
-    grid = open_index(folder).grid
-    tile = int(grid.tile_at(lon, lat))
-    if tile < 0:
-        raise MarsMapError(
-            f"The index has no tile at {format_point(lon, lat)}; choose a point "
-            f"between {grid.row_edges[0]:g} and {grid.row_edges[-1]:g} latitude."
-        )
-    return str(grid.names([tile])[0])
 
 
 def _query(options: dict[str, Any], **subject: Any) -> Query:
