@@ -18,7 +18,7 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.transform import from_bounds
 from scipy.ndimage import uniform_filter1d
 
-from mars_map.build.inputs import ELEVATION, MOLA_ELEVATION, VIKING_COLOUR, Inputs
+from mars_map.build.inputs import ELEVATION, MOLA_ELEVATION, VIKING_COLOUR, Inputs, mend_seam
 from mars_map.build.windows import Progress
 from mars_map.errors import BuildError
 from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE
@@ -27,8 +27,6 @@ VIKING_SIZE = (8192, 16384)
 """Rows and columns: 1.3 km a pixel, finer than the 1.6-2 km that the mosaic resolves."""
 BLOCK_SIZE = 256
 """Width and height of a block of the file, and of a map tile."""
-SEAM_COLUMNS = 2
-"""Columns of the resampled mosaic at 180 W that are darkened in the source."""
 COLOUR_BLOCK = 8
 """Pixels over which colour, but not brightness, is averaged: the source was compressed twice, and
 its colour stands in blocks of about this size that show as squares when the map is enlarged."""
@@ -71,7 +69,7 @@ def build_viking(source: Path, target: Path, size: tuple[int, int] = VIKING_SIZE
     """Resample the Viking colour mosaic (3 bands uint8) to `size`, (rows, columns), as JPEG."""
     with _open(source) as mosaic:
         pixels = mosaic.read(out_shape=(3, *size), resampling=Resampling.lanczos)
-    _mend_seam(pixels)
+    mend_seam(pixels)
     pixels = smooth_colour(pixels)
     tags = {
         "SOURCE": "NASA/USGS Viking MDIM 2.1 colour mosaic, 1 km grid, resampled by a Lanczos "
@@ -146,17 +144,6 @@ def _smooth_difference(band: Image.Image) -> Image.Image:
     blurred = Image.fromarray(coarse).filter(ImageFilter.GaussianBlur(1.0))
     inside = (margin, 0, coarse.shape[1] - margin, coarse.shape[0])
     return blurred.resize(band.size, Image.Resampling.BICUBIC, box=inside)
-
-
-def _mend_seam(pixels: NDArray[np.uint8]) -> None:
-    """Bridge the dark columns that the mosaic has at its west edge, (bands, rows, columns).
-
-    Across the antimeridian they lie between the last column and the first that is sound.
-    """
-    east, west = pixels[..., -1].astype(float), pixels[..., SEAM_COLUMNS].astype(float)
-    for column in range(SEAM_COLUMNS):
-        share = (column + 1) / (SEAM_COLUMNS + 1)
-        pixels[..., column] = np.rint(east + share * (west - east))
 
 
 def _lambert(east: NDArray[np.float32], north: NDArray[np.float32]) -> NDArray[np.uint8]:

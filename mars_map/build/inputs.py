@@ -28,6 +28,9 @@ WRINKLE_RIDGES = "catalogues/wrinkle_ridges_knapmeyer2006.geojson"
 GRABEN = "catalogues/graben_knapmeyer2006.geojson"
 LAYERED_EJECTA = "catalogues/layered_ejecta_craters_costard1989.csv"
 
+SEAM_COLUMNS = 2
+"""Columns of the Viking mosaic at 180 W that are darkened in the source."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -73,6 +76,17 @@ class Inputs:
             raise BuildError(f"{name} cannot be read as GeoJSON: {error}.") from error
         for feature in features:
             yield feature["properties"], _rings(feature["geometry"], name)
+
+
+def mend_seam(pixels: NDArray[np.uint8]) -> None:
+    """Bridge the dark columns that Viking has at its west edge, in place; (bands, rows, columns).
+
+    Across the antimeridian they lie between the last column and the first that is sound.
+    """
+    east, west = pixels[..., -1].astype(float), pixels[..., SEAM_COLUMNS].astype(float)
+    for column in range(SEAM_COLUMNS):
+        share = (column + 1) / (SEAM_COLUMNS + 1)
+        pixels[..., column] = np.rint(east + share * (west - east))
 
 
 def _rings(geometry: dict, name: str) -> list[NDArray[np.float64]]:

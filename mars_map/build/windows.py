@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from mars_map.build.inputs import ELEVATION, VIKING_COLOUR, Inputs
+from mars_map.build.inputs import ELEVATION, VIKING_COLOUR, Inputs, mend_seam
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import BuildError
 from mars_map.planet.grid import Grid
@@ -101,6 +101,7 @@ class WindowSources:
     def read(cls, inputs: Inputs, spec: WindowSpec) -> "WindowSources":
         """Read Viking colour and MOLA elevation. Raises BuildError where one is absent."""
         rgb = inputs.raster(VIKING_COLOUR)
+        mend_seam(rgb)
         return cls.from_rasters(rgb, inputs.raster(ELEVATION)[0], spec)
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from mars_map.encoders.minilm import MiniLM
-from mars_map.encoders.network import CompactNetwork, NetworkConfig
+from mars_map.encoders.network import CompactNetwork, NetworkConfig, grey_layers
+from mars_map.encoders.pictures import picture_windows
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import ModelError, QueryError
 
@@ -76,13 +78,36 @@ class CompactImageEncoder:
         parts = [self._encode(windows, slice(i, i + BATCH)) for i in range(0, n, BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
+    @torch.inference_mode()
+    def encode_pictures(
+        self, pictures: Sequence[Image.Image], width_km: Sequence[float] | float | None = None
+    ) -> NDArray[np.float32]:
+        """Return one unit vector a picture, (n, dim) float32; north up, any size and mode.
+
+        width_km: width on the ground, of all or of each; see `picture_windows`. The vectors come
+        from brightness alone and are less sure than those of tiles, which have relief as well.
+        """
+        parts = [np.zeros((0, self.dim), np.float32)]
+        for start in range(0, len(pictures), BATCH):
+            some = slice(start, start + BATCH)
+            widths = width_km[some] if isinstance(width_km, Sequence) else width_km
+            windows, seen = picture_windows(pictures[some], self.spec, widths)
+            layers = grey_layers(self._layers(windows, slice(None)))
+            with torch.autocast(self._device.type, torch.bfloat16):
+                vectors = self._tower(layers, torch.from_numpy(seen).to(self._device))
+            parts.append(vectors.float().cpu().numpy())
+        return np.concatenate(parts)
+
     def _encode(self, windows: Windows, part: slice) -> NDArray[np.float32]:
-        image = torch.from_numpy(np.array(windows.image[part])).to(self._device)
-        elevation = torch.from_numpy(np.array(windows.elevation[part])).to(self._device)
-        layers = self._tower.layers_of(image, elevation)
+        layers = self._layers(windows, part)
         with torch.autocast(self._device.type, torch.bfloat16):
             vectors = self._tower(layers)
         return vectors.float().cpu().numpy()
+
+    def _layers(self, windows: Windows, part: slice) -> torch.Tensor:
+        image = torch.from_numpy(np.array(windows.image[part])).to(self._device)
+        elevation = torch.from_numpy(np.array(windows.elevation[part])).to(self._device)
+        return self._tower.layers_of(image, elevation)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from mars_map.encoders.windows import WindowSpec
 
 CHANNELS = 6
 """Layers that `window_layers` makes of a window."""
+CONTRAST, FIRST_RELIEF = 1, 3
+"""Numbers of the layer of local contrast, and of the first of those made of elevations."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ def window_layers(
         2.0 * F.softsign(north),
     )
     return torch.stack(layers, 1)
+
+
+def grey_layers(layers: torch.Tensor) -> torch.Tensor:
+    """Leave of input layers (..., CHANNELS, p, p) what a grey picture of any exposure shows."""
+    kept = torch.zeros_like(layers)
+    kept[..., CONTRAST, :, :] = layers[..., CONTRAST, :, :]
+    return kept
 
 
 class Trunk(nn.Module):
@@ -120,12 +129,28 @@ class ImageTower(nn.Module):
             nn.Linear(features, 512), nn.LayerNorm(512), nn.GELU(), nn.Linear(512, config.dim)
         )
 
-    def forward(self, layers: torch.Tensor) -> torch.Tensor:
-        """layers: (n, scales, CHANNELS, p, p) from `layers_of`; returns (n, dim) of length 1."""
-        n = len(layers)
+    def forward(self, layers: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (n, dim) of length 1 from (n, scales, CHANNELS, p, p) of `layers_of`.
+
+        seen: (n, scales) bool, False for windows that are not there; all are unless given.
+        """
+        return self.embed(self.features(layers, seen))
+
+    def features(self, layers: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+        """Return what the trunk makes of all windows, side by side, (n, scales * width)."""
+        n, scales = layers.shape[:2]
         width = torch.tensor(self.widths_km, device=layers.device).repeat(n)
         flat = layers.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features = self.trunk(flat, width).reshape(n, -1)
+        if seen is None:
+            return self.trunk(flat, width).reshape(n, -1)
+        # Only windows that are there cost anything; the others leave zeros.
+        there = seen.flatten()
+        features = self.trunk(flat[there], width[there])
+        empty = features.new_zeros(n * scales, features.shape[1])
+        return empty.index_copy(0, there.nonzero()[:, 0], features).reshape(n, -1)
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (n, dim) of length 1 from `features`."""
         return F.normalize(self.fuse(features).float(), dim=1)
 
     def layers_of(self, image: torch.Tensor, elevation: torch.Tensor) -> torch.Tensor:
