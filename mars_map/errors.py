@@ -15,6 +15,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── ModelMismatchError    an encoder asked to search an index that another model made
     ├── BasemapError          a basemap or elevation file that is absent, damaged or not of Mars
     ├── CatalogueError        features to evaluate with that cannot be read or are not on Mars
+    ├── PictureError          labelled or captioned pictures that cannot be read or compared
     ├── ExportError           a result that could not be written
     └── BuildError            inputs of a build or of a training run that are absent or unusable
 """
@@ -66,6 +67,10 @@ class BasemapError(MarsMapError):
 
 class CatalogueError(MarsMapError):
     """A catalogue of features cannot be read, is not of Mars, or has nothing to evaluate with."""
+
+
+class PictureError(MarsMapError):
+    """Labelled or captioned pictures cannot be read, or there is nothing to compare."""
 
 
 class ExportError(MarsMapError):
