@@ -11,25 +11,36 @@ from mars_map.encoders.network import NetworkConfig
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.planet.sphere import great_circle_m
+from mars_map.training.augment import Augmentation
 from mars_map.training.craters import SEARCH_GRID, find_craters, measure_craters
 from mars_map.training.figures import average_precision
 from mars_map.training.loop import Trainer, TrainingConfig
 from mars_map.training.places import TilePlaces, both, densify, either
 from mars_map.training.split import Split
+from mars_map.training.terrain import measure_terrain, near_and_wide
 from mars_map.training.texts import TEMPLATES, Glossary, Statement, TextBank
+from mars_map.training.valleys import trace_course
 
 GRID = EqualAreaGrid(2.0)
 
 
 def test_the_glossary_keeps_its_unseen_words_unseen():
     glossary = Glossary.load()
-    assert len(glossary.keys) >= 60
+    assert len(glossary.keys) >= 84
     trained = {w.lower() for words in glossary.trained.values() for w in words}
     for key in glossary.keys:
         words, unseen = glossary.trained[key], glossary.unseen[key]
         assert len(words) >= 5 and len(unseen) >= 2, key
         assert not trained & {w.lower() for w in unseen}, key
         assert len(unseen) >= 0.2 * len(words), key
+        assert glossary.look_alikes[key] and set(glossary.look_alikes[key]) <= set(glossary.keys)
+    said = [
+        w.lower()
+        for source in (glossary.trained, glossary.unseen)
+        for ws in source.values()
+        for w in ws
+    ]
+    assert len(said) == len(set(said)), "a wording belongs to one landform"
 
 
 def test_no_unseen_words_reach_the_training_texts():
@@ -79,21 +90,20 @@ def test_the_committed_split_is_the_one_that_its_seed_draws():
     assert split.validation_tiles(tiles).mean() == pytest.approx(0.10, abs=0.02)
 
 
-@pytest.mark.parametrize("with_validation", [False, True])
-def test_no_training_window_shares_ground_with_one_that_is_held_out(with_validation):
-    split, width = Split.load(), 300.0
-    training = split.training_tiles(GRID, width, with_validation)
-    held_out = split.test_tiles(GRID)
-    if not with_validation:
-        held_out |= split.validation_tiles(GRID)
-    assert training.sum() > 0.2 * GRID.n_tiles
-    assert not (training & held_out).any()
+def test_no_training_window_shares_ground_with_one_that_is_held_out():
+    split, widths = Split.load(), (100.0, 300.0)
+    usable = split.training_windows(GRID, widths)
+    held_out = split.test_tiles(GRID) | split.validation_tiles(GRID)
     lon, lat = GRID.centers
-    # The nearest corner of a square lies half a width from its centre, so centres that are a width
-    # apart are the least that can be right, whatever way the squares are turned.
-    for tile in np.flatnonzero(held_out)[::7]:
-        gap = great_circle_m(lon[tile], lat[tile], lon[training], lat[training])
-        assert gap.min() >= width * 1000 * 0.999
+    assert (usable[:, 0] | ~usable[:, 1]).all(), "where a wide window may be seen, a near one may"
+    for width, training in zip(widths, usable.T, strict=True):
+        assert training.sum() > 0.2 * GRID.n_tiles
+        assert not (training & held_out).any()
+        # The nearest corner of a square lies half a width from its centre, so half of both widths
+        # is the least distance that can be right, whatever way the squares are turned.
+        for tile in np.flatnonzero(held_out)[::7]:
+            gap = great_circle_m(lon[tile], lat[tile], lon[training], lat[training])
+            assert gap.min() >= (width + max(widths)) / 2 * 1000 * 0.999
 
 
 @settings(max_examples=30, deadline=None)
@@ -170,26 +180,83 @@ def toy_trainer(steps: int) -> Trainer:
     )
     labels = np.stack([bright, steep], 1).astype(np.int8)
     bank = TextBank.make(glossary, labels, seed=0, pairs=8)
-    network = NetworkConfig(dim=16, widths=(8, 16), text_hidden=16, windows=WindowSpec(16))
-    config = TrainingConfig(steps=steps, batch=64, pairs=4, warm_up=5, checkpoint_every=10)
-    return Trainer(Windows(image, elevation), labels, np.arange(n), bank, network, config)
+    spec = WindowSpec(16, (64.0, 256.0))
+    network = NetworkConfig(dim=16, widths=(8, 16), text_hidden=16, windows=spec)
+    config = TrainingConfig(
+        steps=steps,
+        batch=64,
+        pairs=4,
+        learning_rate=5e-3,
+        warm_up=5,
+        checkpoint_every=10,
+        # What a view does not show cannot be learned from it.
+        augmentation=Augmentation(no_relief=0.0, no_picture=0.0, grey=0.0),
+    )
+    usable = np.ones((n, 2), bool)
+    return Trainer(Windows(image, elevation), labels, usable, bank, network, config)
 
 
 def test_training_learns_and_resumes_where_it_was_cut_off(tmp_path):
     losses = []
-    whole = toy_trainer(30)
-    whole.run(tmp_path / "whole.safetensors", lambda state: losses.append(state["loss"]))
+    whole = toy_trainer(60)
+    whole.run(tmp_path / "whole.safetensors", lambda state: losses.append(state["text_loss"]))
     assert losses[-1] < 0.45, "chance is about 0.69"
 
     checkpoint = tmp_path / "cut.safetensors"
-    cut = toy_trainer(30)
+    cut = toy_trainer(60)
 
     def stop(state):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cut.run(checkpoint, stop)  # the first report comes at step 25, after the one of step 20
-    resumed = toy_trainer(30)
+        cut.run(checkpoint, stop)  # at the first report, which comes after the checkpoint
+    resumed = toy_trainer(60)
     resumed.run(checkpoint, lambda state: None)
     for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+def window_with(height: np.ndarray) -> Windows:
+    """Windows of one tile with the same elevation, metres, at both scales and a grey picture."""
+    pixels = height.shape[-1]
+    elevation = np.broadcast_to(height.round().astype(np.int16), (1, 2, pixels, pixels))
+    return Windows(np.full((1, 2, 2, pixels, pixels), 128, np.uint8), elevation)
+
+
+def test_terrain_is_measured_in_metres_and_degrees():
+    spec = WindowSpec(64, (64.0, 256.0))
+    km = np.arange(64) - 31.5
+    plane = np.broadcast_to(20.0 * km, (64, 64))  # 20 m a kilometre: 1.146 degrees
+    measured = measure_terrain(window_with(plane), spec, lambda *step: None)
+    assert measured.tilt[0] == pytest.approx(1.146, abs=0.01)
+    assert measured.slope[0] == pytest.approx(1.146, abs=0.05)
+    assert measured.roughness[0] < 1 and measured.trough[0] == measured.ridge[0] == 0
+    assert measured.relief[0] == pytest.approx(0.9 * 1260, rel=0.03)
+
+    along = np.exp(-((km[:, None] - km[None, :]) ** 2) / 2 / 4.0**2)  # from corner to corner
+    trough = measure_terrain(window_with(-800 * along), spec, lambda *step: None)
+    ridge = measure_terrain(window_with(800 * along), spec, lambda *step: None)
+    assert trough.trough[0] > 4 and trough.ridge[0] < 2
+    assert ridge.ridge[0] == pytest.approx(trough.trough[0], rel=0.02)
+    assert trough.sink[0] == pytest.approx(ridge.rise[0], abs=1) and trough.sink[0] > 400
+
+
+def test_terrain_finds_its_windows_by_width():
+    assert near_and_wide(WindowSpec(64, (64.0, 256.0))) == (0, 1)
+    assert near_and_wide(WindowSpec(64, (64.0, 180.0, 500.0))) == (0, 1)
+    assert near_and_wide(WindowSpec(64, (500.0, 60.0))) == (1, 0)
+
+
+def test_a_valley_is_traced_inside_of_its_box():
+    rows = 2000
+    lat = 90 - (np.arange(rows) + 0.5) * 180 / rows
+    lon = -180 + (np.arange(2 * rows) + 0.5) * 180 / rows
+    turn = lon[None, :] % 360 - 180  # degrees from the antimeridian, which it crosses
+    middle = 10 + 2 * np.sin(turn / 2)
+    depth = 300 * np.exp(-((lat[:, None] - middle) ** 2) / 2 / 0.15**2)
+    planet = GlobalRaster(torch.from_numpy((2000 - depth).astype(np.float32)))
+    course, below = trace_course(planet, 176.0, 7.0, -176.0, 13.0)
+    offset = course[:, 0] % 360 - 180
+    assert offset.min() < -3.8 and offset.max() > 3.8
+    assert np.abs(course[:, 1] - (10 + 2 * np.sin(offset / 2))).max() < 0.2
+    assert below.min() > 50

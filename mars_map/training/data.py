@@ -63,9 +63,11 @@ def prepare_data(
 
 def _kept(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kept:
     """Read a dataclass of arrays from a file, or make it and keep it there."""
+    names = [field.name for field in fields(kind)]
     if path.is_file():
         with np.load(path) as arrays:
-            return kind(**arrays)
+            if set(arrays) == set(names):  # else an earlier version measured something else
+                return kind(**arrays)
     value = make()
-    np.savez(path, **{field.name: getattr(value, field.name) for field in fields(kind)})
+    np.savez(path, **{name: getattr(value, name) for name in names})
     return value
