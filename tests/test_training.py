@@ -230,14 +230,13 @@ def test_terrain_is_measured_in_metres_and_degrees():
     measured = measure_terrain(window_with(plane), spec, lambda *step: None)
     assert measured.tilt[0] == pytest.approx(1.146, abs=0.01)
     assert measured.slope[0] == pytest.approx(1.146, abs=0.05)
-    assert measured.roughness[0] < 1 and measured.trough[0] == measured.ridge[0] == 0
+    assert measured.roughness[0] < 1 and measured.trough[0] == 0
     assert measured.relief[0] == pytest.approx(0.9 * 1260, rel=0.03)
 
     along = np.exp(-((km[:, None] - km[None, :]) ** 2) / 2 / 4.0**2)  # from corner to corner
     trough = measure_terrain(window_with(-800 * along), spec, lambda *step: None)
     ridge = measure_terrain(window_with(800 * along), spec, lambda *step: None)
-    assert trough.trough[0] > 4 and trough.ridge[0] < 2
-    assert ridge.ridge[0] == pytest.approx(trough.trough[0], rel=0.02)
+    assert trough.trough[0] > 4 and ridge.trough[0] < 2
     assert trough.sink[0] == pytest.approx(ridge.rise[0], abs=1) and trough.sink[0] > 400
 
 

@@ -55,13 +55,11 @@ COURSE_DEPTH_M = 25.0
 
 
 @dataclass
-class Facts:
-    """Everything that the rules read."""
+class Ground:
+    """What catalogues and rasters know about the tiles of a grid."""
 
     inputs: Inputs
     grid: Grid
-    terrain: Terrain
-    craters: Craters
 
     @cached_property
     def places(self) -> TilePlaces:
@@ -125,11 +123,21 @@ class Facts:
         return values.sample(lon, lat).numpy()
 
 
+@dataclass
+class Facts(Ground):
+    """Everything that the rules read."""
+
+    terrain: Terrain
+    craters: Craters
+
+
 def make_labels(facts: Facts) -> dict[str, Labels]:
     """Return the labels of every landform of the glossary, by its key."""
     labels: dict[str, Labels] = {}
-    for rule in (_crater_labels, _catalogue_labels, _feature_labels, _terrain_labels):
+    for rule in (_crater_labels, _catalogue_labels):
         labels.update(rule(facts))
+    for rule in (_feature_labels, _terrain_labels):
+        labels.update(rule(facts, labels["crater"]))
     labels.update(_polar_labels(facts))
     labels.update(_relations(facts, labels))
     return labels
@@ -146,7 +154,7 @@ def _crater_labels(facts: Facts) -> dict[str, Labels]:
         return places.label(at[mask], inner[mask], (1.1 * c.radius_km + 35.0)[mask])
 
     big = diameter >= 50
-    peak = (c.peak_m > 60) & (diameter >= 24)
+    peak = (c.peak_m > 60) & (c.peak_m < 0.7 * c.depth_m) & (diameter >= 24) & (c.rim > 0.95)
     flat = (np.abs(c.peak_m) < 0.04 * c.depth_m + 15) & (diameter >= 28) & (c.depth_m > 300)
     near_middle = places.within(at[big], 0.55 * c.radius_km[big])
     in_rim = places.within(at[big], 1.12 * c.radius_km[big])
@@ -200,9 +208,9 @@ def _crater_pairs(facts: Facts) -> dict[str, Labels]:
         radius = np.maximum(0.5 * little[pairs], 22.0)
         return facts.places.label(at, radius, radius + 45.0)
 
-    touching = (gap < 1.02 * (big + little)) & (gap > big - 0.3 * little)
+    touching = (gap < 0.97 * (big + little)) & (gap > big - 0.3 * little)
     nested = (gap + 0.6 * little < big) & (ratio < 0.6) & (big >= 22)
-    twins = (gap < 1.3 * (big + little)) & (gap > 0.75 * (big + little)) & (ratio > 0.75)
+    twins = (gap < 1.12 * (big + little)) & (gap > 0.75 * (big + little)) & (ratio > 0.7)
     return {
         "overlapping_craters": label(touching, 0.6),
         "double_crater": label(twins, 0.5),
@@ -275,7 +283,7 @@ def _dune_labels(facts: Facts) -> dict[str, Labels]:
         found = facts.places.label(points, INNER_KM, OUTER_KM)
         return np.where(beyond & (found == 0), -1, found).astype(np.int8)
 
-    erg = _extent(facts, facts.of_type("Unda"), 0.8, 1.4)
+    erg = extent_labels(facts, facts.of_type("Unda"), 0.8, 1.4)
     # A field of unclassified dunes may hold any type.
     doubt = label("U")
     return {
@@ -289,14 +297,15 @@ def _dune_labels(facts: Facts) -> dict[str, Labels]:
     }
 
 
-def _feature_labels(facts: Facts) -> dict[str, Labels]:
+def _feature_labels(facts: Facts, crater: Labels) -> dict[str, Labels]:
+    """Label by named features; of cliffs and mesas only where no crater makes the relief."""
     table, t = facts.landforms, facts.terrain
 
     def extent(names, inner=0.75, outer=1.3):
-        return _extent(facts, names, inner, outer)
+        return extent_labels(facts, names, inner, outer)
 
     named = facts.of_type
-    low = t.position < -80
+    low, bare = t.position < -80, crater != 1
     chasmata = [n for n in named("Chasma") if n not in table["polar_chasmata"]]
     canyon = _where(extent(chasmata, 0.95, 1.4), t.wide_relief > 2200)
     outflow = _valleys(facts, table["outflow_channels"], 30.0)
@@ -332,13 +341,13 @@ def _feature_labels(facts: Facts) -> dict[str, Labels]:
         "channel": _unless(either(outflow, network), doubtful),
         "labyrinth": _where(extent(["Noctis Labyrinthus"], 0.75, 1.3), t.relief > 500),
         "pits": extent(named("Cavus"), 0.8, 1.6),
-        "fretted": _where(extent(table["fretted"], 0.85, 1.4), t.relief > 400),
-        "mesa": _where(extent([*mesas, *mounds], 0.85, 1.5), t.relief > 350),
+        "fretted": _where(extent(table["fretted"], 0.85, 1.4), bare & (t.relief > 400)),
+        "mesa": _where(extent([*mesas, *mounds], 0.85, 1.5), bare & (t.relief > 350)),
         "knobs": _where(extent(named("Collis"), 0.75, 1.5), t.roughness > 35),
         "massif": _where(extent(table["massifs"], 0.8, 1.4), t.relief > 700),
         "scarp": either(
-            _where(extent(named("Rupes", "Scopulus"), 0.8, 1.4), t.steepest > 8),
-            combine(t.steepest > 18, t.steepest > 9),
+            _where(extent(named("Rupes", "Scopulus"), 0.8, 1.4), bare & (t.steepest > 8)),
+            combine(bare & (t.steepest > 18), t.steepest > 9),
         ),
         "aureole": _where(extent(table["aureoles"], 0.7, 1.4), t.roughness > 60),
         "sulci": _where(extent(sulci, 0.7, 1.4), t.roughness > 60),
@@ -351,7 +360,8 @@ def _feature_labels(facts: Facts) -> dict[str, Labels]:
     }
 
 
-def _terrain_labels(facts: Facts) -> dict[str, Labels]:
+def _terrain_labels(facts: Facts, crater: Labels) -> dict[str, Labels]:
+    """Label by what was measured; shapes of the ground only where no crater makes them."""
     t, lat = facts.terrain, facts.lat
     inertia, albedo = facts.inertia, facts.albedo
     # TES inertia has track stripes near the poles, and frost alters it and the albedo there.
@@ -362,7 +372,8 @@ def _terrain_labels(facts: Facts) -> dict[str, Labels]:
     step, degrees = t.wide_relief, np.abs(lat)
     smooth = combine((t.relief < 120) & (step < 350), (t.relief < 250) & (step < 700))
     polar = combine(degrees > 67, degrees > 60)
-    alone = (t.rise > 1100) & (t.wide_middle < 700) & (t.wide_middle < 0.45 * t.rise)
+    bare = crater == 0
+    alone = (t.rise > 1100) & (t.wide_middle < 450)
     return {
         "smooth_plains": smooth,
         "young_plains": combine(
@@ -374,20 +385,19 @@ def _terrain_labels(facts: Facts) -> dict[str, Labels]:
         "dichotomy": _dichotomy(facts),
         "rough": combine(t.relief > 1100, t.relief > 700),
         "hills": combine(
-            (t.roughness > 70) & (t.roughness < 220) & (t.relief < 900) & (t.slope > 0.6),
-            (t.roughness > 45) & (t.roughness < 320),
+            bare & (t.roughness > 60) & (t.roughness < 220) & (t.slope > 0.8),
+            (t.roughness > 45) & (t.slope > 0.5),
         ),
         "slope": combine(t.steepest > 14, t.steepest > 9),
         "gentle_slope": combine(
             (t.tilt > 0.4) & (t.tilt < 2.5) & (t.roughness < 55) & (t.roughness < 90 * t.tilt),
             (t.tilt > 0.2) & (t.roughness < 110),
         ),
-        "isolated_mountain": combine(alone, (t.rise > 800) & (t.wide_middle < 1100)),
+        "isolated_mountain": combine(alone & bare, (t.rise > 800) & (t.wide_middle < 1100)),
         "depression": combine(
             (t.sink > 700) & (t.position < -350), (t.sink > 400) & (t.position < -100)
         ),
-        "trough": combine((t.trough > 3.2) & (t.sink > 250), t.trough > 2.2),
-        "long_ridge": combine((t.ridge > 3.2) & (t.rise > 250), t.ridge > 2.2),
+        "trough": combine(bare & (t.trough > 3.2) & (t.sink > 150), t.trough > 2.0),
         "high_ground": combine(t.elevation > 3500, t.elevation > 2500),
         "low_ground": combine(t.elevation < -4000, t.elevation < -3000),
         "equatorial": combine(degrees < 20, degrees < 27),
@@ -449,7 +459,7 @@ def _dichotomy(facts: Facts) -> Labels:
     return combine(edge, high & low)
 
 
-def _extent(facts: Facts, names: list[str], inner: float, outer: float) -> Labels:
+def extent_labels(facts: Ground, names: list[str], inner: float, outer: float) -> Labels:
     """Label by the ellipses in the features' extents, scaled by two factors."""
     lon, lat = facts.grid.centers
     present, possible = np.zeros(len(lon), bool), np.zeros(len(lon), bool)
@@ -485,13 +495,13 @@ def _valleys(facts: Facts, names: list[str], inner_km: float) -> Labels:
             courses.append(at[uniform_filter1d(below, 9, mode="nearest") > COURSE_DEPTH_M])
     points = np.concatenate(courses)
     near = facts.places.label(points, inner_km, inner_km + 30.0)
-    extent = _extent(facts, names, 0.9, 1.2)
+    extent = extent_labels(facts, names, 0.9, 1.2)
     alone = _around(facts, [n for n, box in boxes.items() if not box], 0.5, 0.0)
     return either(near, np.where(extent != 0, -1, 0).astype(np.int8), alone)
 
 
 def _around(
-    facts: Facts, names: list[str], share: float, margin_km: float, outer: float = 1.5
+    facts: Ground, names: list[str], share: float, margin_km: float, outer: float = 1.5
 ) -> Labels:
     """Label by circles round the features' centres: a share of the radius and a margin."""
     rows = [facts.features[name] for name in names]

@@ -12,9 +12,11 @@ CHUNK = 2048
 NEAR_KM, WIDE_KM = 64.0, 250.0
 """Widths of the two windows that are measured; of a spec, those nearest to them are taken."""
 STEP_M = 120.0
-"""Ground that lies this far above or below the plane of its window stands out of it."""
+"""Ground this far below the plane of its window is a hollow in it."""
+LEAST_LENGTH = 0.18
+"""Least standard deviation along a trough, in widths of the window."""
 SHARES = (0.03, 0.30)
-"""Shares of a window that a ridge or a trough may fill."""
+"""Shares of a window that a trough may fill."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,8 @@ class Terrain:
     roughness: NDArray[np.float32]
     """Standard deviation of elevation about that plane, m."""
     trough: NDArray[np.float32]
-    """How many times longer than wide the ground below that plane is; 0 where there is none or
-    too much of it."""
-    ridge: NDArray[np.float32]
-    """The same for the ground above that plane."""
+    """How many times longer than wide the ground well below that plane is; 0 where there is none,
+    too much of it, or it is no longer than a crater."""
     brightness: NDArray[np.float32]
     """Mean Viking brightness of the middle of the near window, 0..255."""
     redness: NDArray[np.float32]
@@ -111,7 +111,6 @@ def _measure(image: NDArray, near: NDArray, wide: NDArray, width_m: float) -> Te
         tilt=tilt,
         roughness=rest.std(axis=(1, 2)),
         trough=_elongation(rest < -STEP_M),
-        ridge=_elongation(rest > STEP_M),
         brightness=seen[:, 0],
         redness=seen[:, 1] - 128.0,
     )
@@ -146,4 +145,7 @@ def _elongation(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     longest, shortest = (xx + yy) / 2 + spread, (xx + yy) / 2 - spread
     ratio = np.sqrt(longest / np.maximum(shortest, 0.5))
     share = weight.mean(axis=(1, 2))
-    return np.where((share >= SHARES[0]) & (share <= SHARES[1]), ratio, 0.0).astype(np.float32)
+    clear = (share >= SHARES[0]) & (share <= SHARES[1])
+    # A line right across the window has a standard deviation of 0.29 widths.
+    clear &= np.sqrt(longest) > LEAST_LENGTH * mask.shape[-1]
+    return np.where(clear, ratio, 0.0).astype(np.float32)
