@@ -56,4 +56,4 @@ def _draw_f1(axes: "Axes", outcome: GeoLocalization) -> None:
         axes.plot(best.k, best.f1, "o", color=colour)
     axes.set(xscale="log", xlabel="K, number of best tiles", ylabel="F1")
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left")

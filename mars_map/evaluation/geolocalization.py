@@ -6,7 +6,9 @@ of the catalogue near them, recall at K the share of the features that have one 
 *Legacy* is the published protocol, as its evaluation code computes it: distances in degrees on a
 flat map without wrap at 180, tiles at their south-west corners where their names give these, 20,000
 tiles, K in about 100 equal steps, the area under precision over recall by trapezoids, beginning at
-the first recall. Equal scores rank by tile number, which the published code leaves to chance.
+the first recall. What the published code leaves to chance is settled: equal scores rank by tile
+number, and steps of equal recall keep the order of K. Scores are not rounded to six digits before
+they are ranked, and longitudes of a catalogue are brought to [-180, 180) first.
 
 *Corrected* measures along great circles from tile centres, ranks all tiles and takes every K. Its
 area begins at recall 0: the sum over K of P(K) (R(K) - R(K - 1)), which is average precision and
