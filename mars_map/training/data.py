@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mars_map.build.inputs import ELEVATION, Inputs
 from mars_map.build.windows import GlobalRaster, Progress, cache_windows
 from mars_map.encoders.network import NetworkConfig
-from mars_map.encoders.windows import Windows
+from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.planet.grid import EqualAreaGrid, Grid
 from mars_map.training.craters import Craters, find_craters, with_named_craters
 from mars_map.training.labels import Facts, make_labels
@@ -46,19 +46,30 @@ def prepare_data(
 
     What `work` already holds is used again. Raises BuildError where an input is absent.
     """
-    windows = cache_windows(inputs, GRID, work / "windows", network.windows, progress)
-    terrain = _kept(
-        work / "terrain.npz",
-        Terrain,
-        lambda: measure_terrain(windows, network.windows, progress),
-    )
+    windows, facts = prepare_facts(inputs, work, network.windows, progress)
+    return label_data(windows, facts)
+
+
+def prepare_facts(
+    inputs: Inputs, work: Path, spec: WindowSpec, progress: Progress
+) -> tuple[Windows, Facts]:
+    """Cut the windows, find the craters and measure the terrain: all that the labels rest on.
+
+    What `work` already holds is used again. Raises BuildError where an input is absent.
+    """
+    windows = cache_windows(inputs, GRID, work / "windows", spec, progress)
+    terrain = _kept(work / "terrain.npz", Terrain, lambda: measure_terrain(windows, spec, progress))
     elevation = GlobalRaster(torch.from_numpy(inputs.raster(ELEVATION)[0]))
     found = _kept(work / "craters.npz", Craters, lambda: find_craters(elevation, progress))
     craters = with_named_craters(found, inputs, elevation)
-    table = make_labels(Facts(inputs, GRID, terrain, craters))
-    glossary = Glossary.load()
+    return windows, Facts(inputs, GRID, terrain, craters)
+
+
+def label_data(windows: Windows, facts: Facts) -> TrainingData:
+    """Label every tile with every landform of the glossary. Raises BuildError."""
+    table, glossary = make_labels(facts), Glossary.load()
     labels = np.stack([table[key] for key in glossary.keys], axis=1)
-    return TrainingData(GRID, windows, glossary, labels)
+    return TrainingData(facts.grid, windows, glossary, labels)
 
 
 def _kept(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kept:
