@@ -26,7 +26,8 @@ def some_windows(n: int, pixels: int = 16, scales: int = 2) -> Windows:
     random = np.random.default_rng(1)
     image = random.integers(0, 256, (n, scales, 2, pixels, pixels), np.uint8)
     elevation = random.integers(-3000, 3000, (n, scales, pixels, pixels)).astype(np.int16)
-    return Windows(image, elevation)
+    surface = random.uniform(0.1, 0.3, (n, 2)).astype(np.float32)
+    return Windows(image, elevation, surface)
 
 
 def test_a_model_comes_back_as_it_was_written(folder):

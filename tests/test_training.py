@@ -193,7 +193,8 @@ def toy_trainer(steps: int) -> Trainer:
         augmentation=Augmentation(no_relief=0.0, no_picture=0.0, grey=0.0),
     )
     usable = np.ones((n, 2), bool)
-    return Trainer(Windows(image, elevation), labels, usable, bank, network, config)
+    surface = np.full((n, 2), np.nan, np.float32)
+    return Trainer(Windows(image, elevation, surface), labels, usable, bank, network, config)
 
 
 def test_training_learns_and_resumes_where_it_was_cut_off(tmp_path):
@@ -220,7 +221,8 @@ def window_with(height: np.ndarray) -> Windows:
     """Windows of one tile with the same elevation, metres, at both scales and a grey picture."""
     pixels = height.shape[-1]
     elevation = np.broadcast_to(height.round().astype(np.int16), (1, 2, pixels, pixels))
-    return Windows(np.full((1, 2, 2, pixels, pixels), 128, np.uint8), elevation)
+    image = np.full((1, 2, 2, pixels, pixels), 128, np.uint8)
+    return Windows(image, elevation, np.full((1, 2), np.nan, np.float32))
 
 
 def test_terrain_is_measured_in_metres_and_degrees():

@@ -101,7 +101,8 @@ def test_a_cache_is_used_again_only_if_it_is_whole_and_for_the_same_windows(tmp_
     grid = EqualAreaGrid(30.0)
     spec = WindowSpec(8, (200.0,))
     rgb = np.full((3, 90, 180), 77, np.uint8)
-    sources = WindowSources.from_rasters(rgb, np.full((90, 180), 5, np.int16), spec)
+    surface = (np.full((18, 36), 210, np.float32), np.full((18, 36), 0.2, np.float32))
+    sources = WindowSources.from_rasters(rgb, np.full((90, 180), 5, np.int16), spec, surface)
     with pytest.raises(BuildError, match="no windows"):
         open_windows(tmp_path)
     steps = []
@@ -109,11 +110,16 @@ def test_a_cache_is_used_again_only_if_it_is_whole_and_for_the_same_windows(tmp_
     assert steps[-1] == ("windows", grid.n_tiles, grid.n_tiles)
     with pytest.raises(BuildError, match="no windows"):
         open_windows(tmp_path)  # the description, written last, is not there yet
-    description = {"grid": grid.to_dict(), "spec": {"pixels": 8, "widths_km": [200.0]}}
+    description = {
+        "grid": grid.to_dict(),
+        "spec": {"pixels": 8, "widths_km": [200.0]},
+        "layers": ["image", "elevation", "surface"],
+    }
     (tmp_path / "windows.json").write_text(json.dumps(description))
     nowhere = Inputs(tmp_path / "nowhere")
     windows = cache_windows(nowhere, grid, tmp_path, spec, lambda *step: None)
     assert windows.image.shape == (grid.n_tiles, 1, 2, 8, 8)
     assert (windows.image[:, :, 0] == 77).all() and (windows.elevation == 5).all()
+    assert windows.surface == pytest.approx(np.tile([210, 0.2], (grid.n_tiles, 1)))
     with pytest.raises(BuildError, match="viking"):
         cache_windows(nowhere, grid, tmp_path, WindowSpec(8, (300.0,)), lambda *step: None)

@@ -28,9 +28,7 @@ def embed_windows(
     vectors = np.empty((n, encoder.dim), np.float32)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
-        vectors[part] = encoder.encode_windows(
-            Windows(windows.image[part], windows.elevation[part])
-        )
+        vectors[part] = encoder.encode_windows(windows.take(part))
         progress("vectors", part.stop, n)
     return vectors
 

@@ -14,7 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from mars_map.build.inputs import ELEVATION, VIKING_COLOUR, Inputs, mend_seam
+from mars_map.build.inputs import (
+    ALBEDO,
+    ELEVATION,
+    THERMAL_INERTIA,
+    VIKING_COLOUR,
+    Inputs,
+    mend_seam,
+)
+from mars_map.encoders.network import SURFACE
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import BuildError
 from mars_map.planet.grid import Grid
@@ -85,24 +93,38 @@ class WindowSources:
     """Half of Viking red minus blue, plus 128, 0..255."""
     elevation: tuple[GlobalRaster, ...]
     """MOLA elevation, metres."""
+    surface: tuple[GlobalRaster, ...] = ()
+    """TES thermal inertia, J m-2 K-1 s-1/2, and Lambert albedo; none where they are not known."""
 
     @classmethod
     def from_rasters(
-        cls, rgb: NDArray[np.uint8], elevation: NDArray, spec: WindowSpec
+        cls,
+        rgb: NDArray[np.uint8],
+        elevation: NDArray,
+        spec: WindowSpec,
+        surface: tuple[NDArray[np.float32], ...] = (),
     ) -> "WindowSources":
-        """Build the levels from (3, rows, columns) colour and (rows, columns) elevation in m."""
+        """Build the levels from (3, rows, columns) colour and (rows, columns) elevation in m.
+
+        surface: thermal inertia and albedo, (rows, columns) each.
+        """
         red, green, blue = (torch.from_numpy(band) for band in rgb)
         luminance = (red.to(torch.int16) + green + blue).div(3).round().to(torch.uint8)
         colour = (red.to(torch.int16) - blue).div(2).round().add(128).to(torch.uint8)
         height = torch.from_numpy(np.ascontiguousarray(elevation))
-        return cls(*(_levels(values, spec) for values in (luminance, colour, height)))
+        levels = (_levels(values, spec) for values in (luminance, colour, height))
+        return cls(*levels, tuple(GlobalRaster(torch.from_numpy(values)) for values in surface))
 
     @classmethod
     def read(cls, inputs: Inputs, spec: WindowSpec) -> "WindowSources":
-        """Read Viking colour and MOLA elevation. Raises BuildError where one is absent."""
+        """Read Viking colour, MOLA elevation and TES surface properties.
+
+        Raises BuildError where one is absent.
+        """
         rgb = inputs.raster(VIKING_COLOUR)
         mend_seam(rgb)
-        return cls.from_rasters(rgb, inputs.raster(ELEVATION)[0], spec)
+        surface = (inputs.raster(THERMAL_INERTIA)[0], inputs.raster(ALBEDO)[0])
+        return cls.from_rasters(rgb, inputs.raster(ELEVATION)[0], spec, surface)
 
 
 def cut_windows(
@@ -115,7 +137,15 @@ def cut_windows(
         layers = [s[scale].sample(*points) for s in (sources.luminance, sources.colour)]
         images.append(torch.stack(layers, dim=1).round().to(torch.uint8))
         elevations.append(sources.elevation[scale].sample(*points).round().to(torch.int16))
-    return Windows(torch.stack(images, 1).numpy(), torch.stack(elevations, 1).numpy())
+    image, elevation = torch.stack(images, 1), torch.stack(elevations, 1)
+    return Windows(image.numpy(), elevation.numpy(), _sample_surface(sources, lon, lat))
+
+
+def _sample_surface(sources: WindowSources, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float32]:
+    lon, lat = (torch.as_tensor(np.asarray(v, float)) for v in (lon, lat))
+    if not sources.surface:
+        return np.full((len(lon), SURFACE), np.nan, np.float32)
+    return torch.stack([s.sample(lon, lat).float() for s in sources.surface], 1).numpy()
 
 
 def cache_windows(
@@ -126,7 +156,7 @@ def cache_windows(
     The folder is left as it is when its `windows.json`, which is written last, tells of the same
     grid and spec. Returns the windows memory-mapped. Raises BuildError.
     """
-    description = {"grid": grid.to_dict(), "spec": asdict(spec)}
+    description = {"grid": grid.to_dict(), "spec": asdict(spec), "layers": Windows._fields}
     if _described(folder) != json.loads(json.dumps(description)):
         sources = WindowSources.read(inputs, spec)
         _write_windows(sources, grid, folder, spec, progress)
@@ -148,17 +178,20 @@ def _write_windows(
     (folder / "windows.json").unlink(missing_ok=True)
     lon, lat = grid.centers
     n, scales, p = grid.n_tiles, len(spec.widths_km), spec.pixels
-    image_file, elevation_file = _files(folder)
-    shape = (n, scales, 2, p, p)
-    image = np.lib.format.open_memmap(image_file, "w+", np.uint8, shape)
-    shape = (n, scales, p, p)
-    elevation = np.lib.format.open_memmap(elevation_file, "w+", np.int16, shape)
+    types = (np.uint8, np.int16, np.float32)
+    shapes = ((n, scales, 2, p, p), (n, scales, p, p), (n, SURFACE))
+    files = [
+        np.lib.format.open_memmap(path, "w+", kind, shape)
+        for path, kind, shape in zip(_files(folder), types, shapes, strict=True)
+    ]
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
-        image[part], elevation[part] = cut_windows(sources, lon[part], lat[part], spec)
+        cut = cut_windows(sources, lon[part], lat[part], spec)
+        for file, values in zip(files, cut, strict=True):
+            file[part] = values
         progress("windows", part.stop, n)
-    image.flush()
-    elevation.flush()
+    for file in files:
+        file.flush()
 
 
 def _levels(values: torch.Tensor, spec: WindowSpec) -> tuple[GlobalRaster, ...]:
@@ -171,8 +204,8 @@ def _levels(values: torch.Tensor, spec: WindowSpec) -> tuple[GlobalRaster, ...]:
     return tuple(levels)
 
 
-def _files(folder: Path) -> tuple[Path, Path]:
-    return folder / "image.npy", folder / "elevation.npy"
+def _files(folder: Path) -> list[Path]:
+    return [folder / f"{layer}.npy" for layer in Windows._fields]
 
 
 def _described(folder: Path) -> dict | None:

@@ -20,7 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from mars_map.encoders.minilm import MiniLM
-from mars_map.encoders.network import CompactNetwork, NetworkConfig, grey_layers
+from mars_map.encoders.network import (
+    CompactNetwork,
+    ImageTower,
+    NetworkConfig,
+    grey_layers,
+)
 from mars_map.encoders.pictures import picture_windows
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import ModelError, QueryError
@@ -52,6 +57,12 @@ class CompactTextEncoder:
         with _one_thread():
             return self._head(self._minilm.encode(texts)).numpy()
 
+    @torch.inference_mode()
+    def encode_sentences(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return MiniLM's unit vector a text, before the trained head, (n, 384) float32."""
+        with _one_thread():
+            return self._minilm.encode(texts).numpy()
+
 
 class CompactImageEncoder:
     """Windows of tiles to unit vectors."""
@@ -69,14 +80,13 @@ class CompactImageEncoder:
 
         Raises ModelError for windows of another number of scales or pixels than the model's.
         """
-        n, scales, _, pixels, _ = windows.image.shape
+        _, scales, _, pixels, _ = windows.image.shape
         if (scales, pixels) != (len(self.spec.widths_km), self.spec.pixels):
             raise ModelError(
                 f"The windows have {scales} scales of {pixels} pixels; this model needs "
                 f"{len(self.spec.widths_km)} of {self.spec.pixels}."
             )
-        parts = [self._encode(windows, slice(i, i + BATCH)) for i in range(0, n, BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+        return tower_vectors(self._tower, windows)
 
     @torch.inference_mode()
     def encode_pictures(
@@ -92,22 +102,34 @@ class CompactImageEncoder:
             some = slice(start, start + BATCH)
             widths = width_km[some] if isinstance(width_km, Sequence) else width_km
             windows, seen = picture_windows(pictures[some], self.spec, widths)
-            layers = grey_layers(self._layers(windows, slice(None)))
+            layers, told = tower_inputs(self._tower, windows)
             with torch.autocast(self._device.type, torch.bfloat16):
-                vectors = self._tower(layers, torch.from_numpy(seen).to(self._device))
+                vectors = self._tower(
+                    grey_layers(layers),
+                    torch.zeros_like(told),
+                    torch.from_numpy(seen).to(self._device),
+                )
             parts.append(vectors.float().cpu().numpy())
         return np.concatenate(parts)
 
-    def _encode(self, windows: Windows, part: slice) -> NDArray[np.float32]:
-        layers = self._layers(windows, part)
-        with torch.autocast(self._device.type, torch.bfloat16):
-            vectors = self._tower(layers)
-        return vectors.float().cpu().numpy()
 
-    def _layers(self, windows: Windows, part: slice) -> torch.Tensor:
-        image = torch.from_numpy(np.array(windows.image[part])).to(self._device)
-        elevation = torch.from_numpy(np.array(windows.elevation[part])).to(self._device)
-        return self._tower.layers_of(image, elevation)
+@torch.inference_mode()
+def tower_vectors(tower: ImageTower, windows: Windows) -> NDArray[np.float32]:
+    """Return the unit vectors of windows by a tower that is ready for use, (n, dim) float32."""
+    parts = [np.zeros((0, tower.dim), np.float32)]
+    device = next(tower.parameters()).device
+    for start in range(0, len(windows.image), BATCH):
+        inputs = tower_inputs(tower, windows.take(slice(start, start + BATCH)))
+        with torch.autocast(device.type, torch.bfloat16):
+            parts.append(tower(*inputs).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def tower_inputs(tower: ImageTower, windows: Windows) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the layers and the told facts that a tower takes, on its device."""
+    device = next(tower.parameters()).device
+    image, elevation, surface = (torch.from_numpy(values).to(device) for values in windows)
+    return tower.layers_of(image, elevation), tower.told_of(elevation, surface)
 
 
 @contextmanager
@@ -168,6 +190,7 @@ def read_model(folder: Path) -> tuple[CompactNetwork, str, str]:
                 f'"{folder / WEIGHTS_FILE}" is not the file that was published: its hash differs.'
             )
         values = dict(config["network"])
+        values.setdefault("told", False)  # the first encoder was not told
         spec = values.pop("windows")
         spec = WindowSpec(int(spec["pixels"]), tuple(float(w) for w in spec["widths_km"]))
         widths = tuple(int(w) for w in values.pop("widths"))

@@ -15,6 +15,8 @@ from mars_map.encoders.windows import WindowSpec
 
 CHANNELS = 6
 """Layers that `window_layers` makes of a window."""
+SURFACE = 2
+"""Facts about the surface that the tower is told: thermal inertia and albedo."""
 CONTRAST, FIRST_RELIEF = 1, 3
 """Numbers of the layer of local contrast, and of the first of those made of elevations."""
 
@@ -27,6 +29,9 @@ class NetworkConfig:
     """Dimensions of the shared space."""
     widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the trunk at a quarter, an eighth and a sixteenth of the resolution."""
+    told: bool = True
+    """Whether the tower is told the mean elevation of each window, of which the trunk sees only the
+    relief, and thermal inertia and albedo at the centre."""
     text_dim: int = 384
     """Dimensions of the sentence encoder."""
     text_hidden: int = 256
@@ -122,19 +127,23 @@ class ImageTower(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.widths_km = config.windows.widths_km
+        self.widths_km, self.dim = config.windows.widths_km, config.dim
         self.trunk = Trunk(config.widths)
-        features = 2 * config.widths[-1] * len(self.widths_km)
+        scales = len(self.widths_km)
+        self.n_told = scales + SURFACE if config.told else 0
+        features = 2 * config.widths[-1] * scales + self.n_told
         self.fuse = nn.Sequential(
             nn.Linear(features, 512), nn.LayerNorm(512), nn.GELU(), nn.Linear(512, config.dim)
         )
 
-    def forward(self, layers: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
-        """Return (n, dim) of length 1 from (n, scales, CHANNELS, p, p) of `layers_of`.
+    def forward(
+        self, layers: torch.Tensor, told: torch.Tensor, seen: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return (n, dim) of length 1 from the layers and facts of `layers_of` and `told_of`.
 
         seen: (n, scales) bool, False for windows that are not there; all are unless given.
         """
-        return self.embed(self.features(layers, seen))
+        return self.embed(self.features(layers, seen), told)
 
     def features(self, layers: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
         """Return what the trunk makes of all windows, side by side, (n, scales * width)."""
@@ -149,9 +158,20 @@ class ImageTower(nn.Module):
         empty = features.new_zeros(n * scales, features.shape[1])
         return empty.index_copy(0, there.nonzero()[:, 0], features).reshape(n, -1)
 
-    def embed(self, features: torch.Tensor) -> torch.Tensor:
-        """Return (n, dim) of length 1 from `features`."""
-        return F.normalize(self.fuse(features).float(), dim=1)
+    def embed(self, features: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        """Return (n, dim) of length 1 from `features` and `told_of`."""
+        both = torch.cat([features, told[:, : self.n_told]], 1)
+        return F.normalize(self.fuse(both).float(), dim=1)
+
+    def told_of(self, elevation: torch.Tensor, surface: torch.Tensor) -> torch.Tensor:
+        """Turn (n, s, p, p) metres and `Windows.surface` into (n, s + SURFACE) facts.
+
+        Each is of about unit spread, and 0 where it is not known.
+        """
+        level = elevation.float().mean((2, 3)) / 3000.0
+        inertia, albedo = surface.float().unbind(1)
+        facts = [level, inertia[:, None] / 150.0 - 1.5, (albedo[:, None] - 0.2) / 0.06]
+        return torch.cat(facts, 1).nan_to_num(0.0).clamp(-3.0, 3.0)
 
     def layers_of(self, image: torch.Tensor, elevation: torch.Tensor) -> torch.Tensor:
         """Turn (n, s, 2, p, p) uint8 and (n, s, p, p) metres into (n, s, CHANNELS, p, p)."""

@@ -37,7 +37,8 @@ def picture_windows(
             if scale == 0 or wanted <= 1.25 * width:
                 image[i, scale, 0] = _middle(grey, min(wanted / width, 1.0), p)
                 seen[i, scale] = True
-    return Windows(image, np.zeros((n, scales, p, p), np.int16)), seen
+    unknown = np.full((n, 2), np.nan, np.float32)
+    return Windows(image, np.zeros((n, scales, p, p), np.int16), unknown), seen
 
 
 def _middle(picture: Image.Image, share: float, pixels: int) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ class WindowSpec:
 
     pixels: int = 64
     """Width and height of every window in pixels."""
-    widths_km: tuple[float, ...] = (64.0, 256.0)
+    widths_km: tuple[float, ...] = (64.0, 180.0, 500.0)
     """Width on the ground of each window, nearest first, kilometres."""
 
 
@@ -24,7 +24,10 @@ class Windows(NamedTuple):
     """(n, s, 2, p, p): brightness 0..255, and 128 + (red - blue) / 2."""
     elevation: NDArray[np.int16]
     """(n, s, p, p): elevation in metres."""
+    surface: NDArray[np.float32]
+    """(n, 2): thermal inertia in J m-2 K-1 s-1/2 and Lambert albedo at the centre; NaN where they
+    are not known."""
 
-    def take(self, tiles: NDArray[np.int64]) -> "Windows":
+    def take(self, tiles: NDArray[np.int64] | slice) -> "Windows":
         """Return the windows of some tiles, in memory and in their order."""
-        return Windows(self.image[tiles], self.elevation[tiles])
+        return Windows(*(np.array(values[tiles]) for values in self))

@@ -1,15 +1,23 @@
-"""The contrastive training of the compact encoder.
+"""The training of the compact encoder: image-text contrast, and self-supervision.
 
-A step takes a batch of tiles and a draw of texts: one wording of every landform in a random
-template, and sentences about two landforms. The loss is SigLIP's (Zhai et al. 2023,
-arXiv 2303.15343), with the labels in place of the diagonal: every tile and text is a yes-or-no
-question of its own, and what is unknown takes no part.
+A step takes a batch of tiles, each seen twice in different ways (turned, mirrored, enlarged,
+without relief, without some of its windows), and a draw of texts: one wording of every landform in
+a random template, and sentences that state several facts. Two losses are added up:
+
+- SigLIP's (Zhai et al. 2023, arXiv 2303.15343), with the labels in place of the diagonal: every
+  view and text is a yes-or-no question of its own, and what is unknown takes no part.
+- SimCLR's NT-Xent (Chen et al. 2020, arXiv 2002.05709) between the two views of each tile, on a
+  head of its own that is thrown away: what is the same ground should look alike.
+
+What is published is the moving average of the weights (Polyak and Juditsky 1992), which holds on
+unseen ground better than the last step's.
 """
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,28 +25,31 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 from torch.nn import functional as F
 
 from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.windows import Windows
+from mars_map.training.augment import Augmentation, take_away, turn_and_enlarge
 from mars_map.training.texts import TextBank
 
 Report = Callable[[dict[str, float]], None]
-"""Called now and then with step, steps, loss and learning rate."""
+"""Called after each checkpoint with `step`, `steps`, learning `rate`, and the means since the last
+one of `text_loss` and `view_loss`."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides a training beside its data."""
 
-    steps: int = 700
+    steps: int = 2400
     """Updates of the weights."""
-    batch: int = 256
-    """Tiles a step."""
-    pairs: int = 48
-    """Sentences about two landforms a step."""
-    learning_rate: float = 1.5e-3
+    batch: int = 128
+    """Tiles a step, each seen twice."""
+    pairs: int = 64
+    """Sentences of several facts a step."""
+    learning_rate: float = 2e-3
     """Highest learning rate; it rises over the first steps and falls as a cosine."""
     warm_up: int = 100
     """Steps of the rise."""
@@ -46,8 +57,14 @@ class TrainingConfig:
     """Of AdamW."""
     text_noise: float = 0.02
     """Spread of the noise on each entry of a sentence vector: near words mean near things."""
-    layer_dropout: float = 0.1
-    """Share of tiles shown without relief, and as many without picture."""
+    similarity: float = 0.1
+    """Weight of the self-supervised loss."""
+    temperature: float = 0.2
+    """Of the self-supervised loss."""
+    average: float = 0.995
+    """Share of the moving average of the weights that each step keeps."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """How views differ from their tile."""
     checkpoint_every: int = 50
     """Steps between checkpoints."""
     seed: int = 20_260
@@ -61,49 +78,66 @@ class Trainer:
         self,
         windows: Windows,
         labels: NDArray[np.int8],
-        tiles: NDArray[np.int64],
+        usable: NDArray[np.bool_],
         bank: TextBank,
         network: NetworkConfig,
         config: TrainingConfig,
     ) -> None:
-        """windows of all tiles; labels (n_tiles, n_landforms); numbers of the training tiles."""
+        """Take windows and labels (n_tiles, n_landforms) of all tiles, and which may be learned.
+
+        usable: (n_tiles, n_scales) bool, which windows may be seen; a tile without its nearest one
+        takes no part.
+        """
         self.config, self.bank = config, bank
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        tiles = np.flatnonzero(usable[:, 0])
         # Read once and in order: drawn from a file, tiles would come at the speed of the disk.
-        self.windows = windows.take(tiles)
-        shown = labels[tiles]
-        self.labels = torch.from_numpy(shown)
+        self.windows, self.usable = windows.take(tiles), torch.from_numpy(usable[tiles])
+        self.labels = labels[tiles]
         torch.manual_seed(config.seed)
         self.network = CompactNetwork(network).to(self.device, memory_format=torch.channels_last)
-        groups = _decay_groups(self.network, config.weight_decay)
-        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
+        self.projector = _projector(self.network).to(self.device)
+        self.averaged = copy.deepcopy(self.network).eval()
+        self.optimiser = torch.optim.AdamW(
+            _decay_groups([self.network, self.projector], config.weight_decay),
+            lr=config.learning_rate,
+        )
         self.sentences = MiniLM().encode(bank.texts).clone().to(self.device)
         self.step = 0
-        counts = np.maximum((shown == 1).sum(0), 1)
-        # Rare landforms would hardly be met: a tile is drawn by its rarest one.
-        rarity = np.where(shown == 1, np.sqrt(len(tiles) / counts), 1.0).max(1)
-        self.odds = np.minimum(rarity, 12.0) / np.minimum(rarity, 12.0).sum()
-        negatives = (shown == 0).sum(0) / counts
-        self.positive_weight = torch.from_numpy(np.clip(np.sqrt(negatives), 1.0, 12.0)).float()
-        single = bank.first == bank.second
-        self.singles = [np.flatnonzero(single & (bank.first == i)) for i in range(labels.shape[1])]
-        self.doubles = np.flatnonzero(~single)
+        self.odds = _odds(self.labels)
+        self.weights = torch.from_numpy(_positive_weights(self.labels, bank, config.seed))
+        columns = range(labels.shape[1])
+        self.singles = [np.flatnonzero(bank.about == column) for column in columns]
+        self.joined = np.flatnonzero(bank.about < 0)
 
     def run(self, checkpoint: Path, report: Report) -> CompactNetwork:
-        """Train to the last step, from the checkpoint where there is one; return the network."""
+        """Train to the last step, from the checkpoint where there is one; return the network.
+
+        The network returned is the moving average, ready for use.
+        """
         self._resume(checkpoint)
         self.network.train()
+        losses = []
         while self.step < self.config.steps:
-            loss = self._update()
+            losses.append(self._update())
             self.step += 1
-            if self.step % 25 == 0 or self.step == self.config.steps:
+            if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
                 rate = self.optimiser.param_groups[0]["lr"]
-                report({"step": self.step, "steps": self.config.steps, "loss": loss, "rate": rate})
-            if self.step % self.config.checkpoint_every == 0:
+                text_loss, view_loss = np.mean(losses, axis=0)
+                losses.clear()
                 self._save(checkpoint)
-        return self.network.eval()
+                report(
+                    {
+                        "step": self.step,
+                        "steps": self.config.steps,
+                        "rate": rate,
+                        "text_loss": float(text_loss),
+                        "view_loss": float(view_loss),
+                    }
+                )
+        return self.averaged
 
-    def _update(self) -> float:
+    def _update(self) -> tuple[float, float]:
         # A generator a step: a resumed training draws what an unbroken one would have drawn.
         random = np.random.default_rng((self.config.seed, self.step))
         torch.manual_seed(self.config.seed + self.step)
@@ -111,57 +145,70 @@ class Trainer:
             group["lr"] = float(self._rate())
         tiles = random.choice(len(self.odds), self.config.batch, p=self.odds)
         texts = self._draw_texts(random)
-        layers = self._layers(tiles, random)
-        sentences = self.sentences[torch.from_numpy(texts).to(self.device)]
-        sentences = sentences + self.config.text_noise * torch.randn_like(sentences)
+        views = np.concatenate([tiles, tiles])
+        layers, told, seen = self._views(views, random)
         with torch.autocast(self.device.type, torch.bfloat16):
-            images = self.network.image(layers)
-        words = self.network.text(F.normalize(sentences, dim=1))
-        loss = self._loss(self.network.logits(images.float(), words), tiles, texts)
+            features = self.network.image.features(layers, seen)
+            images = self.network.image.embed(features, told)
+            projected = self.projector(features)
+        text_loss = self._text_loss(images.float(), views, texts)
+        view_loss = self._view_loss(projected.float())
+        loss = text_loss + self.config.similarity * view_loss
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
-        return float(loss.detach())
+        self._average()
+        return float(text_loss.detach()), float(view_loss.detach())
 
-    def _loss(self, logits: torch.Tensor, tiles: NDArray, texts: NDArray) -> torch.Tensor:
-        labels = self.labels[torch.from_numpy(tiles)]
-        first, second = (torch.from_numpy(x[texts]) for x in (self.bank.first, self.bank.second))
-        a, b = labels[:, first], labels[:, second]
-        # Both present: yes; either absent: no; else unknown.
-        target = torch.where((a == 0) | (b == 0), 0, torch.where((a == 1) & (b == 1), 1, -1))
-        weight = torch.maximum(self.positive_weight[first], self.positive_weight[second])
-        weight = torch.where(target == 1, weight, 1.0) * (target >= 0)
-        target, weight = target.clamp_min(0).float().to(self.device), weight.to(self.device)
+    def _text_loss(self, images: torch.Tensor, tiles: NDArray, texts: NDArray) -> torch.Tensor:
+        chosen = torch.from_numpy(texts).to(self.device)
+        sentences = self.sentences[chosen]
+        sentences = sentences + self.config.text_noise * torch.randn_like(sentences)
+        words = self.network.text(F.normalize(sentences, dim=1))
+        truth = torch.from_numpy(self.bank.truth(self.labels[tiles], texts))
+        weight = torch.where(truth == 1, self.weights[torch.from_numpy(texts)], 1.0) * (truth >= 0)
+        target, weight = truth.clamp_min(0).float().to(self.device), weight.to(self.device)
+        logits = self.network.logits(images, words)
         losses = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
         return losses / weight.sum().clamp_min(1.0)
 
+    def _view_loss(self, projected: torch.Tensor) -> torch.Tensor:
+        """NT-Xent: of all other views in the batch, which is of the same tile?"""
+        unit = F.normalize(projected, dim=1)
+        likeness = unit @ unit.T / self.config.temperature
+        likeness.fill_diagonal_(-torch.inf)
+        n = len(unit) // 2
+        partner = torch.arange(2 * n, device=unit.device).roll(n)
+        return F.cross_entropy(likeness, partner)
+
     def _draw_texts(self, random: np.random.Generator) -> NDArray[np.int64]:
         singles = [random.choice(numbers) for numbers in self.singles]
-        if not len(self.doubles):
+        if not len(self.joined):
             return np.array(singles, np.int64)
-        return np.concatenate([singles, random.choice(self.doubles, self.config.pairs)])
+        return np.concatenate([singles, random.choice(self.joined, self.config.pairs)])
 
-    def _layers(self, tiles: NDArray, random: np.random.Generator) -> torch.Tensor:
-        windows = self.windows.take(tiles)
-        image = torch.from_numpy(windows.image).to(self.device)
-        elevation = torch.from_numpy(windows.elevation).to(self.device)
-        parts = []
-        # Turned and mirrored together, picture and relief: the baked-in shadows turn with them.
-        for part in np.array_split(random.permutation(len(tiles)), 8):
-            turns, mirror = int(random.integers(4)), bool(random.integers(2))
-            parts.append((part, turns, mirror))
-        for part, turns, mirror in parts:
-            index = torch.from_numpy(part)
-            for values in (image, elevation):
-                turned = torch.rot90(values[index], turns, (-2, -1))
-                values[index] = turned.flip(-1) if mirror else turned
-        layers = self.network.image.layers_of(image, elevation)
-        chance = torch.from_numpy(random.random(len(tiles))).to(self.device)
-        drop = self.config.layer_dropout
-        layers[chance < drop, :, 3:] = 0.0
-        layers[chance > 1 - drop, :, :3] = 0.0
-        return layers
+    def _views(
+        self, tiles: NDArray, random: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        windows, how, tower = self.windows.take(tiles), self.config.augmentation, self.network.image
+        image, elevation = turn_and_enlarge(windows, how, random, self.device)
+        layers = tower.layers_of(image, elevation)
+        told = tower.told_of(elevation, torch.from_numpy(windows.surface).to(self.device))
+        seen = self.usable[torch.from_numpy(tiles)].to(self.device)
+        return layers, told, take_away(layers, told, seen, how, random)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # In the beginning the average follows closely, so that the random start is soon forgotten.
+        keep = min(self.config.average, (self.step + 1) / (self.step + 10))
+        for mean, now in zip(
+            self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - keep)
+            else:
+                mean.copy_(now)
 
     def _rate(self) -> float:
         c = self.config
@@ -170,9 +217,17 @@ class Trainer:
         done = (self.step - c.warm_up) / max(c.steps - c.warm_up, 1)
         return c.learning_rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done)))
 
+    @property
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"network": self.network, "averaged": self.averaged, "projector": self.projector}
+
     def _save(self, path: Path) -> None:
-        """Write weights and the optimiser's moments; whole or not at all."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        """Write weights, their average and the optimiser's moments; whole or not at all."""
+        tensors = {
+            f"{owner}.{name}": value
+            for owner, module in self._modules.items()
+            for name, value in module.state_dict().items()
+        }
         for number, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
         tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -190,27 +245,56 @@ class Trainer:
                 return
             self.step = int(file.metadata()["step"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network: dict[str, torch.Tensor] = {}
-        moments: dict[int, dict[str, torch.Tensor]] = {}
+        states: dict[str, dict[str, torch.Tensor]] = {}
         for name, value in tensors.items():
             owner, _, rest = name.partition(".")
-            if owner == "network":
-                network[rest] = value
-            else:
-                number, _, moment = rest.partition(".")
-                moments.setdefault(int(number), {})[moment] = value
-        self.network.load_state_dict(network)
+            states.setdefault(owner, {})[rest] = value
+        for owner, module in self._modules.items():
+            module.load_state_dict(states[owner])
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in states["optimiser"].items():
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = value
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
     def _run_name(self) -> str:
         """What must be equal for a checkpoint to be of this training: settings, labels, words."""
-        taught = hashlib.sha256(self.labels.numpy().tobytes() + "\n".join(self.bank.texts).encode())
+        taught = hashlib.sha256(self.labels.tobytes() + "\n".join(self.bank.texts).encode())
         settings = [asdict(self.config), asdict(self.network.config)]
         return json.dumps([*settings, taught.hexdigest()])
 
 
-def _decay_groups(network: CompactNetwork, decay: float) -> list[dict]:
-    weights = [p for p in network.parameters() if p.ndim >= 2]
-    others = [p for p in network.parameters() if p.ndim < 2]
+def _projector(network: CompactNetwork) -> nn.Sequential:
+    """The head of the self-supervised loss."""
+    features = network.image.fuse[0].in_features - network.image.n_told
+    return nn.Sequential(nn.Linear(features, 256), nn.GELU(), nn.Linear(256, 128))
+
+
+def _odds(labels: NDArray[np.int8]) -> NDArray[np.float64]:
+    """How likely each tile is drawn; rare landforms would hardly be met otherwise."""
+    share = np.maximum((labels == 1).mean(0), 1 / len(labels))
+    # By the rarest landform of a tile.
+    rarity = np.minimum(np.where(labels == 1, share**-0.5, 1.0).max(1), 12.0)
+    return rarity / rarity.sum()
+
+
+def _positive_weights(labels: NDArray[np.int8], bank: TextBank, seed: int) -> NDArray[np.float32]:
+    """Weight of the tiles where each text is true against those where it is not, (n_texts,).
+
+    Counted on a sample of the tiles.
+    """
+    sample = np.random.default_rng(seed).permutation(len(labels))[:8192]
+    weights = []
+    for part in np.array_split(np.arange(len(bank.texts)), len(bank.texts) // 256 + 1):
+        truth = bank.truth(labels[sample], part)
+        odds = (truth == 0).sum(0) / np.maximum((truth == 1).sum(0), 1)
+        weights.append(np.clip(np.sqrt(odds), 1.0, 12.0))
+    return np.concatenate(weights).astype(np.float32)
+
+
+def _decay_groups(modules: list[nn.Module], decay: float) -> list[dict]:
+    parameters = [p for module in modules for p in module.parameters()]
+    weights = [p for p in parameters if p.ndim >= 2]
+    others = [p for p in parameters if p.ndim < 2]
     return [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]

@@ -1,23 +1,31 @@
 """One training from beginning to end: data, split, training, figures, model folder."""
 
+import csv
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mars_map.build.embed import embed_windows
 from mars_map.build.inputs import Inputs
 from mars_map.build.windows import Progress
 from mars_map.encoders.compact import CompactImageEncoder, CompactTextEncoder, write_model
 from mars_map.encoders.network import NetworkConfig
-from mars_map.training.data import GRID, prepare_data
-from mars_map.training.figures import measure_figures
+from mars_map.planet.grid import Grid
+from mars_map.training.cells import CELLS, CellTruth
+from mars_map.training.data import GRID, TrainingData, prepare_data
+from mars_map.training.figures import Judge, measure_cells, measure_figures
 from mars_map.training.loop import Trainer, TrainingConfig
 from mars_map.training.split import Split
 from mars_map.training.texts import TextBank
 
-MODEL_ID = "mars_map-compact-1"
+MODEL_ID = "mars_map-compact-2"
 """Name of the default model."""
+VALIDATE_EVERY = 200
+"""Steps between two looks at the validation tiles."""
 
 
 def train_default(
@@ -37,24 +45,54 @@ def train_default(
     network, config = network or NetworkConfig(), config or TrainingConfig()
     data = prepare_data(inputs, work, network, progress)
     split = Split.load()
-    # Validation blocks served the choices; the final training uses them too.
-    tiles = np.flatnonzero(split.training_tiles(GRID, max(network.windows.widths_km), True))
-    bank = TextBank.make(data.glossary, data.labels[tiles], config.seed)
-    if not (work / "checkpoint.safetensors").is_file():
-        (work / "losses.csv").unlink(missing_ok=True)
-    trainer = Trainer(data.windows, data.labels, tiles, bank, network, config)
+    usable = split.training_windows(GRID, network.windows.widths_km)
+    bank = TextBank.make(data.glossary, data.labels[usable[:, 0]], config.seed)
+    trainer = Trainer(data.windows, data.labels, usable, bank, network, config)
+    judge = Judge.of(data, np.flatnonzero(split.validation_tiles(GRID)), config.seed)
 
     def report(state: dict[str, float]) -> None:
         progress("training", int(state["step"]), config.steps)
-        with (work / "losses.csv").open("a", encoding="utf-8") as file:
-            file.write(f"{int(state['step'])},{state['loss']:.4f},{state['rate']:.6f}\n")
+        _append(work / "losses.csv", state)
+        if state["step"] % VALIDATE_EVERY == 0 or state["step"] == config.steps:
+            _append(work / "validation.csv", {"step": state["step"], **judge(trainer.averaged)})
 
     write_model(out, trainer.run(work / "checkpoint.safetensors", report), model_id)
-    test = np.flatnonzero(split.test_tiles(GRID))
     figures = {
-        "trained_on_tiles": len(tiles),
+        "trained_on_windows": usable.sum(0).tolist(),
         "training": asdict(config),
-        **measure_figures(CompactTextEncoder(out), CompactImageEncoder(out), data, test, progress),
+        "test": _measure(inputs, data, out, split.test_tiles, progress),
+        "validation": _measure(inputs, data, out, split.validation_tiles, progress),
     }
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures
+
+
+def _measure(
+    inputs: Inputs,
+    data: TrainingData,
+    model: Path,
+    part: Callable[[Grid], NDArray[np.bool_]],
+    progress: Progress,
+) -> dict:
+    """Measure a model on one part of the split, by landforms of tiles and by classes of cells."""
+    text, image = CompactTextEncoder(model), CompactImageEncoder(model)
+    tiles = np.flatnonzero(part(GRID))
+    vectors = np.zeros((GRID.n_tiles, image.dim), np.float32)
+    vectors[tiles] = embed_windows(image, data.windows.take(tiles), progress)
+    cells, glossary = part(CELLS), data.glossary
+    return {
+        **measure_figures(text, vectors[tiles], data.labels[tiles], glossary),
+        "one_degree": measure_cells(text, vectors, GRID, glossary, CellTruth.of(inputs), cells),
+    }
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    """Add a row to a table of steps; rows from there on are of a training that was cut short."""
+    rows = []
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [r for r in csv.DictReader(file) if float(r["step"]) < row["step"]]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        writer.writeheader()
+        writer.writerows([*rows, {k: f"{v:.6g}" for k, v in row.items()}])

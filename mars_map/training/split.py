@@ -2,8 +2,8 @@
 
 Neighbouring windows overlap, so tiles cannot be split at random. Blocks are drawn, and towards the
 poles, where meridians converge, runs of neighbouring blocks are drawn together so that each is
-about as wide on the ground as a block at the equator. Training tiles whose windows would touch a
-window of a test tile are left out.
+about as wide on the ground as a block at the equator. Windows of training tiles that would touch a
+window of a tile that is held out are left out.
 """
 
 import json
@@ -74,18 +74,16 @@ class Split:
         """Tell which tiles are for validation, (n_tiles,)."""
         return np.isin(block_numbers(*grid.centers), self.validation)
 
-    def training_tiles(
-        self, grid: Grid, width_km: float, with_validation: bool = False
-    ) -> NDArray[np.bool_]:
-        """Tell which tiles are for training, (n_tiles,).
+    def training_windows(self, grid: Grid, widths_km: tuple[float, ...]) -> NDArray[np.bool_]:
+        """Tell which windows are for training, (n_tiles, n_widths).
 
-        No window of width_km round them shares ground with one round a tile that is held out: the
-        test tiles, and the validation tiles unless they are trained on too.
+        One of them shares no ground with the widest window round any tile that is held out, for
+        testing or for validation. The wide windows near a held-out block are left out, the near
+        ones of the same tile need not be.
         """
-        held_out = self.test_tiles(grid)
-        if not with_validation:
-            held_out |= self.validation_tiles(grid)
-        return ~_touching(grid, held_out, width_km)
+        held_out = self.test_tiles(grid) | self.validation_tiles(grid)
+        widest = max(widths_km)
+        return np.stack([~_touching(grid, held_out, w, widest) for w in widths_km], axis=1)
 
 
 def _runs(row: int) -> list[list[int]]:
@@ -98,27 +96,35 @@ def _runs(row: int) -> list[list[int]]:
     return [list(range(start, start + together)) for start in starts]
 
 
-def _touching(grid: Grid, held_out: NDArray[np.bool_], width_km: float) -> NDArray[np.bool_]:
-    """Tell which tiles have a window that shares ground with that of a tile held out."""
+def _touching(
+    grid: Grid, held_out: NDArray[np.bool_], width_km: float, held_out_width_km: float
+) -> NDArray[np.bool_]:
+    """Tell which tiles have a window that shares ground with that of a tile held out.
+
+    width_km: of the windows of all tiles; held_out_width_km: of those of the tiles held out.
+    """
     lon, lat = grid.centers
     points = unit_vectors(lon, lat)
     tree = cKDTree(points[held_out])
-    width = width_km * 1000 / RADIUS_M
+    widths = np.array([width_km, held_out_width_km]) * 1000 / RADIUS_M
+    between = widths.sum() / 2
     gap, _ = tree.query(points)
-    # Closer than a width, two squares always touch; farther than a diagonal, never.
-    touching = gap < 2 * np.sin(width / 2)
-    doubtful = np.flatnonzero(~touching & (gap < 2 * np.sin(width / np.sqrt(2)) * 1.01))
-    others = tree.query_ball_point(points[doubtful], 2 * np.sin(width / np.sqrt(2)) * 1.01)
+    # Closer than half of both widths, two squares always touch; farther than half of both
+    # diagonals, never.
+    touching = gap < 2 * np.sin(between / 2)
+    farthest = 2 * np.sin(between / np.sqrt(2)) * 1.01
+    doubtful = np.flatnonzero(~touching & (gap < farthest))
+    others = tree.query_ball_point(points[doubtful], farthest)
     a = np.repeat(doubtful, [len(o) for o in others])
     b = np.flatnonzero(held_out)[np.concatenate([np.asarray(o, np.int64) for o in others])]
-    touching[a[_squares_meet(lon[a], lat[a], lon[b], lat[b], width)]] = True
+    touching[a[_squares_meet(lon[a], lat[a], lon[b], lat[b], *widths)]] = True
     return touching
 
 
 def _squares_meet(
-    lon1: NDArray, lat1: NDArray, lon2: NDArray, lat2: NDArray, width: float
+    lon1: NDArray, lat1: NDArray, lon2: NDArray, lat2: NDArray, width1: float, width2: float
 ) -> NDArray[np.bool_]:
-    """Tell which pairs of north-up squares of a width in radians can share ground."""
+    """Tell which pairs of north-up squares of two widths in radians can share ground."""
     turn = np.radians((lon2 - lon1 + 180) % 360 - 180)
     phi1, phi2 = np.radians(lat1), np.radians(lat2)
     x = np.cos(phi2) * np.sin(turn)
@@ -126,5 +132,5 @@ def _squares_meet(
     # Away from the equator, "north up" differs between the two by the meridians' convergence; the
     # second square then reaches as far as its bounding box in the first one's frame.
     angle = turn * np.sin((phi1 + phi2) / 2)
-    reach = width / 2 * (1 + np.abs(np.cos(angle)) + np.abs(np.sin(angle)))
+    reach = (width1 + width2 * (np.abs(np.cos(angle)) + np.abs(np.sin(angle)))) / 2
     return np.maximum(np.abs(x), np.abs(y)) < reach
