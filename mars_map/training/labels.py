@@ -86,7 +86,12 @@ class Ground:
     def features(self) -> dict[str, dict[str, str]]:
         """Rows of the IAU gazetteer by name, albedo features left out."""
         rows = self.inputs.rows(NOMENCLATURE)
-        return {r["name"]: r for r in rows if r["feature_type"] != "Albedo Feature"}
+        # Names in capitals are an older list's spelling of some that are there anyway.
+        return {
+            r["name"]: r
+            for r in rows
+            if r["feature_type"] != "Albedo Feature" and not r["name"].isupper()
+        }
 
     @property
     def river_valleys(self) -> list[str]:
@@ -101,6 +106,24 @@ class Ground:
         if not row["west"]:
             return None
         return tuple(float(row[k]) for k in ("west", "south", "east", "north"))
+
+    def course(self, name: str) -> NDArray[np.float64]:
+        """Points along a named valley, traced in the elevation model, (n, 2) degrees.
+
+        Where a course hardly lies below its surroundings it is not trusted and left out. A valley
+        without an extent has no course.
+        """
+        if name not in self._courses:
+            self._courses[name] = np.empty((0, 2))
+            if box := self.box(name):
+                at, below = trace_course(self.elevation, *box)
+                deep = uniform_filter1d(below, 9, mode="nearest") > COURSE_DEPTH_M
+                self._courses[name] = at[deep]
+        return self._courses[name]
+
+    @cached_property
+    def _courses(self) -> dict[str, NDArray[np.float64]]:
+        return {}
 
     def of_type(self, *types: str) -> list[str]:
         """Names of the features whose type begins with one of some words."""
@@ -129,6 +152,23 @@ class Facts(Ground):
 
     terrain: Terrain
     craters: Craters
+    """Those found and named, among them round hollows that no impact made."""
+
+    @cached_property
+    def impacts(self) -> Craters:
+        """The craters without volcanic calderas and paterae: a patera is not a crater."""
+        table = self.landforms
+        names = [*table["calderas"], *table["calderas_disputed"], *table["caldera_summits"]]
+        rows = [self.features[name] for name in names]
+        size = np.array([float(r["diameter_km"]) for r in rows])
+        # A summit's size is that of its mountain, whose caldera is some 40 km wide or smaller.
+        summit = np.isin(names, table["caldera_summits"])
+        reach = np.where(summit, np.minimum(0.15 * size, 60.0), np.maximum(0.6 * size, 15.0))
+        centres = unit_vectors(*_points(rows).T)
+        gap = np.linalg.norm(
+            unit_vectors(self.craters.lon, self.craters.lat)[:, None] - centres, axis=-1
+        )
+        return self.craters.where(~(gap * RADIUS_M / 1000 < reach).any(axis=1))
 
 
 def make_labels(facts: Facts) -> dict[str, Labels]:
@@ -136,15 +176,18 @@ def make_labels(facts: Facts) -> dict[str, Labels]:
     labels: dict[str, Labels] = {}
     for rule in (_crater_labels, _catalogue_labels):
         labels.update(rule(facts))
+    # Round hollows that may be craters: none is said to be one, and none to be none.
+    for key in ("crater", "large_crater", "crater_floor", "crater_rim"):
+        labels[key] = _where_known(labels[key], _round_hollows(facts) == 0)
     for rule in (_feature_labels, _terrain_labels):
         labels.update(rule(facts, labels["crater"]))
-    labels.update(_polar_labels(facts))
+    labels.update(_polar_labels(facts, labels["dunes"]))
     labels.update(_relations(facts, labels))
     return labels
 
 
 def _crater_labels(facts: Facts) -> dict[str, Labels]:
-    c, places, t = facts.craters, facts.places, facts.terrain
+    c, places, t = facts.impacts, facts.places, facts.terrain
     at = np.stack([c.lon, c.lat], -1)
     diameter = 2 * c.radius_km
 
@@ -189,9 +232,14 @@ def _crater_labels(facts: Facts) -> dict[str, Labels]:
     }
 
 
+def _round_hollows(facts: Facts) -> Labels:
+    """Paterae of disputed origin, and Aram Chaos, which fills a crater that has no name."""
+    return extent_labels(facts, [*facts.landforms["calderas_disputed"], "Aram Chaos"], 1.0, 1.3)
+
+
 def _crater_pairs(facts: Facts) -> dict[str, Labels]:
     """Craters that overlap, lie side by side or inside of each other, from the crater table."""
-    c = facts.craters
+    c = facts.impacts
     points = unit_vectors(c.lon, c.lat)
     reach = 2 * float(c.radius_km.max()) * 1000 / RADIUS_M
     a, b = cKDTree(points).query_pairs(reach, output_type="ndarray").T
@@ -366,14 +414,13 @@ def _terrain_labels(facts: Facts, crater: Labels) -> dict[str, Labels]:
     inertia, albedo = facts.inertia, facts.albedo
     # TES inertia has track stripes near the poles, and frost alters it and the albedo there.
     known = np.abs(lat) < 65
-    at = np.stack([facts.craters.lon, facts.craters.lat], -1)
+    at = np.stack([facts.impacts.lon, facts.impacts.lat], -1)
     crowd = _count(facts, at, 200.0)
     high = (t.elevation > -500) & (crowd >= 12)
     step, degrees = t.wide_relief, np.abs(lat)
     smooth = combine((t.relief < 120) & (step < 350), (t.relief < 250) & (step < 700))
     polar = combine(degrees > 67, degrees > 60)
     bare = crater == 0
-    alone = (t.rise > 1100) & (t.wide_middle < 450)
     return {
         "smooth_plains": smooth,
         "young_plains": combine(
@@ -382,8 +429,7 @@ def _terrain_labels(facts: Facts, crater: Labels) -> dict[str, Labels]:
         ),
         "lowlands": combine((t.elevation < -3200) & (lat > 15) & (step < 900), t.elevation < -2200),
         "highlands": combine(high & (t.relief > 250), (t.elevation > -1500) & (crowd >= 6)),
-        "dichotomy": _dichotomy(facts),
-        "rough": combine(t.relief > 1100, t.relief > 700),
+        "rough": combine(t.roughness > 260, t.roughness > 160),
         "hills": combine(
             bare & (t.roughness > 60) & (t.roughness < 220) & (t.slope > 0.8),
             (t.roughness > 45) & (t.slope > 0.5),
@@ -393,10 +439,10 @@ def _terrain_labels(facts: Facts, crater: Labels) -> dict[str, Labels]:
             (t.tilt > 0.4) & (t.tilt < 2.5) & (t.roughness < 55) & (t.roughness < 90 * t.tilt),
             (t.tilt > 0.2) & (t.roughness < 110),
         ),
-        "isolated_mountain": combine(alone & bare, (t.rise > 800) & (t.wide_middle < 1100)),
-        "depression": combine(
-            (t.sink > 700) & (t.position < -350), (t.sink > 400) & (t.position < -100)
+        "isolated_mountain": combine(
+            bare & (t.stands > 800) & (t.wide_middle < 600), (t.stands > 500) | (t.relief > 2500)
         ),
+        "depression": combine(t.enclosed > 300, t.enclosed > 80),
         "trough": combine(bare & (t.trough > 3.2) & (t.sink > 150), t.trough > 2.0),
         "high_ground": combine(t.elevation > 3500, t.elevation > 2500),
         "low_ground": combine(t.elevation < -4000, t.elevation < -3000),
@@ -415,23 +461,26 @@ def _terrain_labels(facts: Facts, crater: Labels) -> dict[str, Labels]:
     }
 
 
-def _polar_labels(facts: Facts) -> dict[str, Labels]:
+def _polar_labels(facts: Facts, dunes: Labels) -> dict[str, Labels]:
     t, lat = facts.terrain, facts.lat
     ice = t.brightness > 165
     north = combine(ice & (lat > 78), lat > 72)
     south = combine(ice & (lat < -78), lat < -72)
-    layers = np.abs(lat) > 80
+    # The sand seas round the cap lie on level ground and hide the layers.
+    layers = (np.abs(lat) > 80) & (t.wide_relief > 500) & (dunes != 1)
     return {
         "north_cap": north,
         "polar_cap": either(north, south),
-        "polar_layers": combine(layers & (t.wide_relief > 250), np.abs(lat) > 74),
+        "polar_layers": combine(layers, np.abs(lat) > 74),
     }
 
 
 def _relations(facts: Facts, labels: dict[str, Labels]) -> dict[str, Labels]:
     inside = either(labels["crater_floor"], labels["large_crater"])
     crater = either(labels["crater_floor"], labels["crater_rim"])
+    hollow = either(*(labels[key] for key in ("canyon", "chaos", "outflow", "volcano")))
     return {
+        "dichotomy": _where(_dichotomy(facts), hollow == 0),
         "crater_dunes": both(labels["dunes"], inside),
         "canyon_landslide": both(labels["landslide"], labels["canyon"]),
         "crater_channel": both(labels["channel"], crater),
@@ -482,21 +531,14 @@ def extent_labels(facts: Ground, names: list[str], inner: float, outer: float) -
 
 
 def _valleys(facts: Facts, names: list[str], inner_km: float) -> Labels:
-    """Label by the courses of named valleys, traced in the elevation model.
+    """Label by the courses of named valleys.
 
-    Where a course hardly lies below its surroundings it is not trusted. The rest of a valley's
-    extent, where its branches may be, is unknown.
+    The rest of a valley's extent, where its branches may be, is unknown.
     """
-    boxes = {name: facts.box(name) for name in names}
-    courses = [np.empty((0, 2))]
-    for box in boxes.values():
-        if box:
-            at, below = trace_course(facts.elevation, *box)
-            courses.append(at[uniform_filter1d(below, 9, mode="nearest") > COURSE_DEPTH_M])
-    points = np.concatenate(courses)
+    points = np.concatenate([facts.course(name) for name in names])
     near = facts.places.label(points, inner_km, inner_km + 30.0)
     extent = extent_labels(facts, names, 0.9, 1.2)
-    alone = _around(facts, [n for n, box in boxes.items() if not box], 0.5, 0.0)
+    alone = _around(facts, [name for name in names if not facts.box(name)], 0.5, 0.0)
     return either(near, np.where(extent != 0, -1, 0).astype(np.int8), alone)
 
 

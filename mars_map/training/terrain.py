@@ -38,12 +38,15 @@ class Terrain:
     a mountain."""
     position: NDArray[np.float32]
     """Mean elevation of the middle of the near window minus that of the wide window, m."""
-    rise: NDArray[np.float32]
-    """95th percentile of elevation in the middle of the near window above the median of the wide
-    window, m."""
     sink: NDArray[np.float32]
     """5th percentile of elevation in the middle of the near window below the median of the wide
     window, m."""
+    enclosed: NDArray[np.float32]
+    """Mean elevation of the lowest of the wide window's four sides above that of the middle of the
+    near window, m: positive in a closed depression."""
+    stands: NDArray[np.float32]
+    """95th percentile of elevation in the middle of the near window above the highest of the wide
+    window's four sides, m: positive on a mountain that stands alone."""
     tilt: NDArray[np.float32]
     """Slope of the plane that fits the near window best, degrees."""
     roughness: NDArray[np.float32]
@@ -97,6 +100,7 @@ def _measure(image: NDArray, near: NDArray, wide: NDArray, width_m: float) -> Te
     near_low, near_high = _percentiles(near[:, ::2, ::2], 5, 95)
     centre_low, centre_high = _percentiles(centre, 5, 95)
     slope_median, slope_high = _percentiles(slope, 50, 95)
+    sides = _sides(wide)
     tilt, rest = _without_plane(near[:, ::2, ::2], 2 * width_m / pixels)
     return Terrain(
         elevation=near.mean(axis=(1, 2)),
@@ -106,7 +110,8 @@ def _measure(image: NDArray, near: NDArray, wide: NDArray, width_m: float) -> Te
         wide_relief=highest - lowest,
         wide_middle=high - low,
         position=centre.mean(axis=(1, 2)) - wide.mean(axis=(1, 2)),
-        rise=centre_high - median,
+        enclosed=sides.min(axis=1) - centre.mean(axis=(1, 2)),
+        stands=centre_high - sides.max(axis=1),
         sink=median - centre_low,
         tilt=tilt,
         roughness=rest.std(axis=(1, 2)),
@@ -118,6 +123,18 @@ def _measure(image: NDArray, near: NDArray, wide: NDArray, width_m: float) -> Te
 
 def _percentiles(values: NDArray, *percents: float) -> NDArray[np.float32]:
     return np.percentile(values.reshape(len(values), -1), percents, axis=1).astype(np.float32)
+
+
+def _sides(elevation: NDArray) -> NDArray[np.float32]:
+    """Return the mean elevation of the outer eighth along each side of windows, (n, 4)."""
+    strip = elevation.shape[-1] // 8
+    strips = (
+        elevation[:, :strip],
+        elevation[:, -strip:],
+        elevation[:, :, :strip],
+        elevation[:, :, -strip:],
+    )
+    return np.stack([side.mean(axis=(1, 2)) for side in strips], axis=1)
 
 
 def _without_plane(elevation: NDArray, step_m: float) -> tuple[NDArray, NDArray]:

@@ -80,6 +80,9 @@ class Glossary:
     """Wordings kept out of it, for evaluation."""
     look_alikes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys of the landforms that each could be taken for."""
+    settings: frozenset[str] = frozenset()
+    """Keys of those that tell where a tile lies rather than what it shows; their absence is never
+    said."""
     relations: dict[str, Relation] = field(default_factory=dict)
     """Landforms that are two others in a certain place to each other."""
 
@@ -92,6 +95,7 @@ class Glossary:
             {key: tuple(entry["words"]) for key, entry in table.items()},
             {key: tuple(entry["unseen"]) for key, entry in table.items()},
             {key: tuple(entry.get("look_alikes", ())) for key, entry in table.items()},
+            frozenset(key for key, entry in table.items() if entry.get("setting")),
             {
                 key: Relation(tuple(entry["parts"]), tuple(entry["joints"]))
                 for key, entry in table.items()
@@ -133,7 +137,7 @@ class Statement:
             text = said[0]
         if self.absent:
             patterns = ABSENCES if len(self.absent) == 1 else DOUBLE_ABSENCES
-            missing = [_draw(words[key], random) for key in self.absent]
+            missing = [_bare(_draw(words[key], random)) for key in self.absent]
             text = _draw(patterns, random).format(text, *missing)
         return text
 
@@ -179,6 +183,7 @@ class Company:
         alike = glossary.look_alikes.get(self.keys[column], ())
         mask = self.share[column] > INFORMATIVE
         mask |= np.isin(self.keys, alike)
+        mask &= ~np.isin(self.keys, list(glossary.settings))
         mask[column] = False
         return mask
 
@@ -299,6 +304,12 @@ def _joined(
         said = statement.say(glossary.trained, random, glossary.relations)
         if said not in glossary.kept_out:
             yield _draw(TEMPLATES, random).replace("{}", said), statement
+
+
+def _bare(words: str) -> str:
+    """Leave the article out: "no crater", not "no a crater"."""
+    article, _, rest = words.partition(" ")
+    return rest if article in ("a", "an", "the") else words
 
 
 def _draw(choices: Sequence[Choice], random: np.random.Generator) -> Choice:
