@@ -138,9 +138,12 @@ def test_a_full_disk(run):
     run("similar", "--at", "0,0", "--index", "@", "-o", "/dev/full", expect=1)
 
 
-@pytest.mark.parametrize("command", ["search", "similar", "info", "verify", "build-default"])
+@pytest.mark.parametrize(
+    "command",
+    [*main.commands, "evaluate geolocalization", "evaluate landforms", "evaluate pairs"],
+)
 def test_help(run, command):
-    assert "Usage:" in run(command, "--help").stdout
+    assert "Usage:" in run(*command.split(), "--help").stdout
 
 
 def test_words_are_searched_on_the_index_that_comes_with_mars_map():

@@ -244,4 +244,5 @@ def _draw(report: "LandformReport | PairReport", path: Path | None) -> None:
 
 def _print(report: "Report | LandformReport | PairReport", as_json: bool) -> None:
     text = json.dumps(report.to_dict(), ensure_ascii=False) + "\n" if as_json else report.table()
-    click.echo(text, nl=False)
+    # Names of files need not be sound Unicode.
+    click.echo(text.encode("utf-8", "replace").decode(), nl=False)

@@ -8,6 +8,7 @@ with a dot, and the folder `__MACOSX` that one archiver adds, are no part of a c
 import csv
 import io
 import os
+import warnings
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -88,10 +89,13 @@ def decode_picture(data: bytes) -> "Image":
     from PIL import Image
 
     try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise UnreadableError(f"more than {MAX_PIXELS:,} pixels")
-        picture.load()
+        with warnings.catch_warnings():
+            # Pillow's warnings are of tags that do not matter here, and of sizes that are checked.
+            warnings.simplefilter("ignore")
+            picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise UnreadableError(f"more than {MAX_PIXELS:,} pixels")
+            picture.load()
         return picture
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"more than {MAX_PIXELS:,} pixels") from error
