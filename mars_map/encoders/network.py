@@ -29,6 +29,8 @@ class NetworkConfig:
     """Dimensions of the shared space."""
     widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the trunk at a quarter, an eighth and a sixteenth of the resolution."""
+    dropout: float = 0.1
+    """Share of the image features that a training step leaves out."""
     told: bool = True
     """Whether the tower is told the mean elevation of each window, of which the trunk sees only the
     relief, and thermal inertia and albedo at the centre."""
@@ -129,6 +131,7 @@ class ImageTower(nn.Module):
         super().__init__()
         self.widths_km, self.dim = config.windows.widths_km, config.dim
         self.trunk = Trunk(config.widths)
+        self.dropout = config.dropout
         scales = len(self.widths_km)
         self.n_told = scales + SURFACE if config.told else 0
         features = 2 * config.widths[-1] * scales + self.n_told
@@ -161,6 +164,7 @@ class ImageTower(nn.Module):
     def embed(self, features: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
         """Return (n, dim) of length 1 from `features` and `told_of`."""
         both = torch.cat([features, told[:, : self.n_told]], 1)
+        both = F.dropout(both, self.dropout, self.training)
         return F.normalize(self.fuse(both).float(), dim=1)
 
     def told_of(self, elevation: torch.Tensor, surface: torch.Tensor) -> torch.Tensor:

@@ -30,4 +30,4 @@ class Windows(NamedTuple):
 
     def take(self, tiles: NDArray[np.int64] | slice) -> "Windows":
         """Return the windows of some tiles, in memory and in their order."""
-        return Windows(*(np.array(values[tiles]) for values in self))
+        return Windows(*(np.require(values[tiles], requirements="W") for values in self))

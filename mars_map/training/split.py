@@ -75,15 +75,19 @@ class Split:
         return np.isin(block_numbers(*grid.centers), self.validation)
 
     def training_windows(self, grid: Grid, widths_km: tuple[float, ...]) -> NDArray[np.bool_]:
-        """Tell which windows are for training, (n_tiles, n_widths).
+        """Tell which windows are for training, (n_tiles, n_widths); widths nearest first.
 
-        One of them shares no ground with the widest window round any tile that is held out, for
-        testing or for validation. The wide windows near a held-out block are left out, the near
-        ones of the same tile need not be.
+        None of them shares ground with the widest window round any test tile, so that no pixel of
+        a test window is ever seen, nor with the nearest window round any validation tile. The wide
+        windows near a held-out block are left out, the near ones of the same tile need not be.
         """
-        held_out = self.test_tiles(grid) | self.validation_tiles(grid)
-        widest = max(widths_km)
-        return np.stack([~_touching(grid, held_out, w, widest) for w in widths_km], axis=1)
+        test, validation = self.test_tiles(grid), self.validation_tiles(grid)
+        nearest, *_, widest = (*widths_km, widths_km[-1])
+        held_out = [
+            _touching(grid, test, width, widest) | _touching(grid, validation, width, nearest)
+            for width in widths_km
+        ]
+        return ~np.stack(held_out, axis=1)
 
 
 def _runs(row: int) -> list[list[int]]:
