@@ -29,11 +29,12 @@ def resamples(observation: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 def interval(values: ArrayLike) -> tuple[float | None, float | None]:
     """Return 2.5 and 97.5 % of the figures of all draws; NaN are draws without a figure.
 
-    (None, None) where not even half of the draws have one.
+    (None, None) where not even half of the draws have one, and where all draws give the same: what
+    never happened may yet happen, and the bootstrap cannot tell how often.
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    if len(values) < RESAMPLES / 2:
+    if len(values) < RESAMPLES / 2 or np.ptp(values) == 0:
         return None, None
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
