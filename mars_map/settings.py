@@ -9,8 +9,9 @@ DATA_DIR = Path(os.environ.get("MARS_MAP_DATA", Path(__file__).resolve().parent.
 INDEX_DIR = Path(os.environ.get("MARS_MAP_INDEX", DATA_DIR / "index"))
 """Index that the page and the shell open when none is named; set MARS_MAP_INDEX to change it."""
 
-MODEL_DIR = DATA_DIR / "model"
-"""Compact encoder: weights, configuration and model card."""
+MODEL_DIR = Path(os.environ.get("MARS_MAP_MODEL", DATA_DIR / "model"))
+"""Compact encoder: weights, configuration, calibration and figures; set MARS_MAP_MODEL to change
+it."""
 
 BASEMAP_DIR = DATA_DIR / "basemap"
 """Cloud-Optimised GeoTIFFs of the embedded basemaps."""

@@ -126,6 +126,9 @@ def _answer(folder: Path, query: Query, form: str, output: Path | None) -> None:
         raise ExportError(f"A {form} result is not text; name a file for it with -o FILE.")
     result = open_engine(folder).search(query)
     data = _render(result, form)
+    if result.estimate and result.estimate.sentence:
+        # On standard error, so that what reads the answer from a pipe sees nothing of it.
+        click.echo(f"mars-map: {result.estimate.sentence}", err=True)
     if output is None:
         click.echo(data, nl=False)
     else:

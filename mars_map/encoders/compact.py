@@ -63,6 +63,10 @@ class CompactTextEncoder:
         with _one_thread():
             return self._minilm.encode(texts).numpy()
 
+    def has_word(self, word: str) -> bool:
+        """Tell whether MiniLM knows a word in lower case as a whole; slips fall into pieces."""
+        return self._minilm.has_word(word)
+
 
 class CompactImageEncoder:
     """Windows of tiles to unit vectors."""

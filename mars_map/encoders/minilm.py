@@ -57,6 +57,10 @@ class MiniLM:
         vectors = torch.cat(parts)
         return vectors[torch.argsort(torch.tensor(order))]
 
+    def has_word(self, word: str) -> bool:
+        """Tell whether a word in lower case is one token of the vocabulary."""
+        return self._tokenizer.token_to_id(word) is not None
+
     def _encode(self, texts: Sequence[str]) -> torch.Tensor:
         encoded = self._tokenizer.encode_batch(list(texts))
         tokens = torch.tensor([e.ids for e in encoded])

@@ -32,9 +32,9 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; `Query.from_dict` reads `query`."""
-        index = self.result.index
+        index, estimate = self.result.index, self.result.estimate
         manifest = index.manifest
-        return {
+        record = {
             "program": f"mars_map {program_version()}",
             "date": iso_date(self.date),
             "query": self.result.query.to_dict(),
@@ -50,6 +50,7 @@ class Provenance:
             "crs": ":".join(CRS_AUTHORITY),
             "columns": COLUMNS,
         }
+        return record | ({"estimate": estimate.to_dict()} if estimate else {})
 
     def to_json(self, indent: int | None = None) -> str:
         """Return `to_dict` as JSON."""

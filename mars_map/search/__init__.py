@@ -1,6 +1,7 @@
 """`Query`, exact scores of all tiles, ranking, and the engine that puts them together."""
 
+from mars_map.search.calibration import Estimate
 from mars_map.search.engine import Engine, Result, TextEncoder, open_engine
 from mars_map.search.query import Query
 
-__all__ = ["Engine", "Query", "Result", "TextEncoder", "open_engine"]
+__all__ = ["Engine", "Estimate", "Query", "Result", "TextEncoder", "open_engine"]

@@ -5,8 +5,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,15 @@ from mars_map.encoders.prompts import average_vectors, fill_prompts
 from mars_map.errors import ModelMismatchError, QueryError
 from mars_map.index import TileIndex, open_index
 from mars_map.planet.regions import Region
+from mars_map.search.calibration import Calibration, Estimate
 from mars_map.search.query import Query
 from mars_map.search.scoring import best_tiles, score_all
 from mars_map.settings import INDEX_DIR, MODEL_DIR
 
 CACHE_BYTES = 64 * 2**20
 """Most memory that cached scores may take: about a hundred queries on the embedded index."""
+ESTIMATES = 512
+"""Estimates that are kept; they are small."""
 
 
 class TextEncoder(Protocol):
@@ -54,11 +58,18 @@ class Result:
     """Milliseconds spent: encode, score, rank, total."""
     region_mask: NDArray[np.bool_] | None = None
     """Whether each tile lies in the query's region, (n_tiles,); None for the whole planet."""
+    estimator: "Callable[[Result], Estimate | None] | None" = None
+    """What estimates the hits; None where nothing can."""
 
     @property
     def hit_scores(self) -> NDArray[np.float32]:
         """Scores of the hits, (k,)."""
         return self.scores[self.hits]
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """How far the hits can be believed; see `Engine.estimate`."""
+        return self.estimator(self) if self.estimator else None
 
 
 class Engine:
@@ -70,10 +81,12 @@ class Engine:
         encoder: TextEncoder | Callable[[], TextEncoder],
         *,
         cache_bytes: int = CACHE_BYTES,
+        calibration: Calibration | Callable[[], Calibration | None] | None = None,
     ) -> None:
         """Take an open index, and an encoder or a function that loads it at the first text query.
 
-        Raises ModelMismatchError for an encoder of another model (for a function: at that query).
+        calibration: of the same model, or a function that loads it at the first estimate. Raises
+        ModelMismatchError for an encoder of another model (for a function: at that query).
         """
         self.index = index
         self._lock = threading.Lock()
@@ -83,6 +96,8 @@ class Engine:
         per_entry = index.n_tiles * np.dtype(np.float32).itemsize
         self._scores = _Cache(max(cache_bytes // per_entry, 1))
         self._masks = _Cache(max(cache_bytes // 4 // index.n_tiles, 1))
+        self._estimates = _Cache(ESTIMATES)
+        self._calibration = calibration
 
     def encoder(self) -> TextEncoder:
         """Return the text encoder, loaded at the first call. Raises ModelMismatchError."""
@@ -113,7 +128,33 @@ class Engine:
             "rank": (end - ranking) * 1e3,
             "total": (end - start) * 1e3,
         }
-        return Result(query, self.index, scores, hits, timing, region_mask)
+        return Result(query, self.index, scores, hits, timing, region_mask, self.estimate)
+
+    def estimate(self, result: Result) -> Estimate | None:
+        """Estimate how many of a result's hits are right, or say that its words are not known.
+
+        None for a query by tile, and where the model has no calibration or one of other weights.
+        Raises ModelError for a calibration that cannot be read.
+        """
+        calibration = self._open_calibration() if result.query.text else None
+        encoder = self.encoder() if calibration else None
+        # A foreign encoder has no sentences of its own to compare with what was taught.
+        if calibration is None or not hasattr(encoder, "encode_sentences"):
+            return None
+        with self._lock:
+            known = self._estimates.get(result.query)
+        if known is None:
+            known = calibration.estimate(result, encoder)
+            with self._lock:
+                self._estimates.put(result.query, known)
+        return known
+
+    def _open_calibration(self) -> Calibration | None:
+        with self._lock:
+            if callable(self._calibration):
+                self._calibration = self._calibration()
+            found = self._calibration
+        return found if found and found.sha256 == self.index.manifest.model.sha256 else None
 
     def _score(self, query: Query) -> tuple[NDArray[np.float32], float, float]:
         with self._lock:
@@ -170,7 +211,11 @@ def open_engine(index: TileIndex | Path | str = INDEX_DIR, model: Path | str = M
 
         return load_text_encoder(Path(model))
 
-    return Engine(index if isinstance(index, TileIndex) else open_index(index), load)
+    return Engine(
+        index if isinstance(index, TileIndex) else open_index(index),
+        load,
+        calibration=lambda: Calibration.load(model),
+    )
 
 
 def check_encoder(index: TileIndex, encoder: TextEncoder) -> TextEncoder:
@@ -190,14 +235,14 @@ class _Cache:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._entries: OrderedDict[Hashable, NDArray] = OrderedDict()
+        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def get(self, key: Hashable) -> NDArray | None:
+    def get(self, key: Hashable) -> Any:
         if key in self._entries:
             self._entries.move_to_end(key)
         return self._entries.get(key)
 
-    def put(self, key: Hashable, value: NDArray) -> None:
+    def put(self, key: Hashable, value: Any) -> None:
         self._entries[key] = value
         self._entries.move_to_end(key)
         while len(self._entries) > self._size:

@@ -12,10 +12,10 @@ def result_record(result: Result) -> dict[str, Any]:
 
     Keys: `query` (as `Query.to_dict`), `index` (digest, grid, n_tiles, synthetic), `model` (id,
     sha256), `hits` (each tile, lon, lat, score, rank, bounds [w, s, e, n] in degrees), `timing_ms`
-    (encode, score, rank, total).
+    (encode, score, rank, total); and `estimate` (as `Estimate.to_dict`) where there is one.
     """
     manifest = result.index.manifest
-    return {
+    record = {
         "query": result.query.to_dict(),
         "index": {
             "digest": result.index.digest,
@@ -27,6 +27,7 @@ def result_record(result: Result) -> dict[str, Any]:
         "hits": hit_records(result),
         "timing_ms": {name: round(ms, 3) for name, ms in result.timing_ms.items()},
     }
+    return record | ({"estimate": result.estimate.to_dict()} if result.estimate else {})
 
 
 def hit_records(result: Result) -> list[dict[str, Any]]:
