@@ -43,7 +43,7 @@ one of `text_loss` and `view_loss`."""
 class TrainingConfig:
     """Everything that decides a training beside its data."""
 
-    steps: int = 2400
+    steps: int = 2000
     """Updates of the weights."""
     batch: int = 128
     """Tiles a step, each seen twice."""
@@ -61,7 +61,7 @@ class TrainingConfig:
     """Weight of the self-supervised loss."""
     temperature: float = 0.2
     """Of the self-supervised loss."""
-    average: float = 0.995
+    average: float = 0.997
     """Share of the moving average of the weights that each step keeps."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     """How views differ from their tile."""
@@ -275,7 +275,7 @@ def _odds(labels: NDArray[np.int8]) -> NDArray[np.float64]:
     """How likely each tile is drawn; rare landforms would hardly be met otherwise."""
     share = np.maximum((labels == 1).mean(0), 1 / len(labels))
     # By the rarest landform of a tile.
-    rarity = np.minimum(np.where(labels == 1, share**-0.5, 1.0).max(1), 12.0)
+    rarity = np.minimum(np.where(labels == 1, share**-0.5, 1.0).max(1), 8.0)
     return rarity / rarity.sum()
 
 
