@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mars_map.build.windows import GlobalRaster
 from mars_map.encoders.network import NetworkConfig
 from mars_map.encoders.windows import Windows, WindowSpec
+from mars_map.errors import BuildError
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.planet.sphere import great_circle_m
 from mars_map.training.augment import Augmentation
@@ -211,12 +212,16 @@ def test_training_learns_and_resumes_where_it_was_cut_off(tmp_path):
     cut = toy_trainer(60)
 
     def stop(state):
-        raise KeyboardInterrupt
+        if checkpoint.exists():
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cut.run(checkpoint, stop)  # at the first report, which comes after the checkpoint
-    resumed = toy_trainer(60)
-    resumed.run(checkpoint, lambda state: None)
+        cut.run(checkpoint, stop)  # at the second report; the first comes before any checkpoint
+    with pytest.raises(BuildError, match="not done"):
+        toy_trainer(70).run(checkpoint, lambda state: None)
+    resumed, steps = toy_trainer(60), []
+    resumed.run(checkpoint, lambda state: steps.append(state["step"]))
+    assert steps[0] == 20, "the ten steps before the checkpoint need not be repeated"
     for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
 

@@ -23,19 +23,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
+from mars_map.build.windows import Progress
 from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.windows import Windows
+from mars_map.errors import BuildError
 from mars_map.training.augment import Augmentation, take_away, turn_and_enlarge
+from mars_map.training.checkpoint import load_checkpoint, read_notes, save_checkpoint
 from mars_map.training.texts import TextBank
 
 Report = Callable[[dict[str, float]], None]
-"""Called after each checkpoint with `step`, `steps`, learning `rate`, and the means since the last
+"""Called before each checkpoint with `step`, `steps`, learning `rate`, and the means since the last
 one of `text_loss` and `view_loss`."""
 
 
@@ -110,22 +111,27 @@ class Trainer:
         self.singles = [np.flatnonzero(bank.about == column) for column in columns]
         self.joined = np.flatnonzero(bank.about < 0)
 
-    def run(self, checkpoint: Path, report: Report) -> CompactNetwork:
+    def run(
+        self, checkpoint: Path, report: Report, tick: Progress = lambda *_: None
+    ) -> CompactNetwork:
         """Train to the last step, from the checkpoint where there is one; return the network.
 
-        The network returned is the moving average, ready for use.
+        The network returned is the moving average, ready for use. tick: called after each step.
+        Raises BuildError where the checkpoint is of another training that is not done.
         """
         self._resume(checkpoint)
+        tick("training", self.step, self.config.steps)
         self.network.train()
         losses = []
         while self.step < self.config.steps:
             losses.append(self._update())
             self.step += 1
+            tick("training", self.step, self.config.steps)
             if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
                 rate = self.optimiser.param_groups[0]["lr"]
                 text_loss, view_loss = np.mean(losses, axis=0)
                 losses.clear()
-                self._save(checkpoint)
+                # Told first: what is told twice after a kill replaces itself, what is lost is lost.
                 report(
                     {
                         "step": self.step,
@@ -135,6 +141,7 @@ class Trainer:
                         "view_loss": float(view_loss),
                     }
                 )
+                self._save(checkpoint)
         return self.averaged
 
     def _update(self) -> tuple[float, float]:
@@ -223,40 +230,25 @@ class Trainer:
 
     def _save(self, path: Path) -> None:
         """Write weights, their average and the optimiser's moments; whole or not at all."""
-        tensors = {
-            f"{owner}.{name}": value
-            for owner, module in self._modules.items()
-            for name, value in module.state_dict().items()
-        }
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
-        tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        save_file(tensors, partial, {"step": str(self.step), "run": self._run_name()})
-        partial.replace(path)
+        notes = {"step": str(self.step), "steps": str(self.config.steps), "run": self._run_name()}
+        save_checkpoint(path, self._modules, self.optimiser, notes)
 
     def _resume(self, path: Path) -> None:
-        """Go on from a checkpoint of the same training; any other is left alone."""
-        if not path.is_file():
+        """Go on from a checkpoint of the same training.
+
+        A finished training of another kind is written over; an unfinished one is not.
+        """
+        notes = read_notes(path)
+        if notes is None:
             return
-        with safe_open(path, "pt", device=str(self.device)) as file:
-            if file.metadata()["run"] != self._run_name():
-                return
-            self.step = int(file.metadata()["step"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        states: dict[str, dict[str, torch.Tensor]] = {}
-        for name, value in tensors.items():
-            owner, _, rest = name.partition(".")
-            states.setdefault(owner, {})[rest] = value
-        for owner, module in self._modules.items():
-            module.load_state_dict(states[owner])
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in states["optimiser"].items():
-            number, _, moment = name.partition(".")
-            moments.setdefault(int(number), {})[moment] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        if notes.get("run") == self._run_name():
+            load_checkpoint(path, self._modules, self.optimiser)
+            self.step = int(notes["step"])
+        elif notes.get("step") != notes.get("steps"):
+            raise BuildError(
+                f'"{path}" is of a training with other settings, labels or words that is not done; '
+                "repeat its command, or delete the file to begin anew."
+            )
 
     def _run_name(self) -> str:
         """What must be equal for a checkpoint to be of this training: settings, labels, words."""

@@ -1,6 +1,5 @@
 """One training from beginning to end: data, split, training, figures, model folder."""
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,7 +17,8 @@ from mars_map.planet.grid import Grid
 from mars_map.training.cells import CELLS, CellTruth
 from mars_map.training.data import GRID, TrainingData, prepare_data
 from mars_map.training.figures import Judge, measure_cells, measure_figures
-from mars_map.training.loop import Trainer, TrainingConfig
+from mars_map.training.history import append_row
+from mars_map.training.loop import Report, Trainer, TrainingConfig
 from mars_map.training.split import Split
 from mars_map.training.texts import TextBank
 
@@ -37,10 +37,12 @@ def train_default(
     config: TrainingConfig | None = None,
     progress: Progress,
     model_id: str = MODEL_ID,
+    watch: Report = lambda state: None,
 ) -> dict:
     """Train the compact encoder, write its folder and return its figures on the test blocks.
 
     work: folder for windows and checkpoint; a training that was cut short goes on from there.
+    watch: told of each checkpoint, when losses.csv and validation.csv in `work` are up to date.
     """
     network, config = network or NetworkConfig(), config or TrainingConfig()
     data = prepare_data(inputs, work, network, progress)
@@ -51,12 +53,13 @@ def train_default(
     judge = Judge.of(data, np.flatnonzero(split.validation_tiles(GRID)), config.seed)
 
     def report(state: dict[str, float]) -> None:
-        progress("training", int(state["step"]), config.steps)
-        _append(work / "losses.csv", state)
+        append_row(work / "losses.csv", state)
         if state["step"] % VALIDATE_EVERY == 0 or state["step"] == config.steps:
-            _append(work / "validation.csv", {"step": state["step"], **judge(trainer.averaged)})
+            append_row(work / "validation.csv", {"step": state["step"], **judge(trainer.averaged)})
+        watch(state)
 
-    write_model(out, trainer.run(work / "checkpoint.safetensors", report), model_id)
+    trained = trainer.run(work / "checkpoint.safetensors", report, progress)
+    write_model(out, trained, model_id)
     figures = {
         "trained_on_windows": usable.sum(0).tolist(),
         "training": asdict(config),
@@ -84,15 +87,3 @@ def _measure(
         **measure_figures(text, vectors[tiles], data.labels[tiles], glossary),
         "one_degree": measure_cells(text, vectors, GRID, glossary, CellTruth.of(inputs), cells),
     }
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    """Add a row to a table of steps; rows from there on are of a training that was cut short."""
-    rows = []
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [r for r in csv.DictReader(file) if float(r["step"]) < row["step"]]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        writer.writeheader()
-        writer.writerows([*rows, {k: f"{v:.6g}" for k, v in row.items()}])
