@@ -45,7 +45,7 @@ class TileFacts(NamedTuple):
     """What is known of a tile."""
 
     present: tuple[str, ...]
-    """Keys of the landforms in it, rarest first."""
+    """Keys of the landforms in it, rarest first, and then of what tells where it lies."""
     missed: tuple[str, ...]
     """Keys of the landforms whose absence is worth telling: look-alikes and usual company."""
     unknown: tuple[str, ...]
@@ -142,7 +142,7 @@ class Captioner:
         while len(captions) < LEAST_CAPTIONS and facts.present:
             statement = Statement((str(random.choice(facts.present)),))
             captions.append(Caption(_sentence(self._say(statement, random)), statement))
-        while len(captions) < LEAST_CAPTIONS:
+        while len(captions) < LEAST_CAPTIONS and (row == 0).any():
             captions.append(Caption(self._absence(row, random), None))
         return captions
 
@@ -194,8 +194,10 @@ class Captioner:
         return Statement(tuple(keys[c] for c in present), tuple(keys[c] for c in absent))
 
     def _rarest_first(self, row: NDArray[np.int8]) -> list[int]:
+        """Columns of the landforms present, those that tell where a tile lies last."""
         present = np.flatnonzero(row == 1)
-        return present[np.argsort(-self.company.odds[present], kind="stable")].tolist()
+        setting = np.isin(self.glossary.keys, list(self.glossary.settings))[present]
+        return present[np.lexsort((-self.company.odds[present], setting))].tolist()
 
     def _say(self, statement: Statement, random: np.random.Generator) -> str:
         return statement.say(self.glossary.trained, random, self.glossary.relations)
@@ -216,7 +218,9 @@ class Captioner:
         }
         for start, places in groups.items():
             if places:
-                told = [self._place(place) for place in places[:MOST_NAMES]]
+                # What is known to be something tells more than a mere name.
+                told_first = sorted(places, key=lambda place: place.kind is None)
+                told = [self._place(place) for place in told_first[:MOST_NAMES]]
                 texts.append(_sentence(f"{start} {'; '.join(told)}"))
         return texts
 
@@ -257,7 +261,7 @@ class Captioner:
     def _surface(self, tile: int) -> str:
         lat = float(self.facts.lat[tile])
         side = "north" if lat >= 0 else "south"
-        belt = "equatorial" if abs(lat) < 30 else "middle" if abs(lat) < 60 else "polar"
+        belt = "equatorial" if abs(lat) < 30 else "middle" if abs(lat) < 60 else "high"
         brightness = self.facts.terrain.brightness[tile]
         text = f"{belt} latitude ({abs(lat):.1f} {side}), Viking brightness {brightness:.0f} of 255"
         if abs(lat) < TES_LATITUDE:

@@ -16,7 +16,7 @@ from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.planet.grid import EqualAreaGrid, Grid
 from mars_map.training.craters import Craters, find_craters, with_named_craters
 from mars_map.training.labels import Facts, make_labels
-from mars_map.training.terrain import Terrain, measure_terrain
+from mars_map.training.terrain import Terrain, measure_terrain, near_and_wide
 from mars_map.training.texts import Glossary
 
 Kept = TypeVar("Kept", Craters, Terrain)
@@ -58,7 +58,12 @@ def prepare_facts(
     What `work` already holds is used again. Raises BuildError where an input is absent.
     """
     windows = cache_windows(inputs, GRID, work / "windows", spec, progress)
-    terrain = _kept(work / "terrain.npz", Terrain, lambda: measure_terrain(windows, spec, progress))
+    widths = "_".join(f"{spec.widths_km[scale]:g}" for scale in near_and_wide(spec))
+    terrain = _kept(
+        work / f"terrain_{widths}km.npz",
+        Terrain,
+        lambda: measure_terrain(windows, spec, progress),
+    )
     elevation = GlobalRaster(torch.from_numpy(inputs.raster(ELEVATION)[0]))
     found = _kept(work / "craters.npz", Craters, lambda: find_craters(elevation, progress))
     craters = with_named_craters(found, inputs, elevation)

@@ -159,6 +159,7 @@ class Facts(Ground):
         """The craters without volcanic calderas and paterae: a patera is not a crater."""
         table = self.landforms
         names = [*table["calderas"], *table["calderas_disputed"], *table["caldera_summits"]]
+        names = [name for name in names if name in self.features]
         rows = [self.features[name] for name in names]
         size = np.array([float(r["diameter_km"]) for r in rows])
         # A summit's size is that of its mountain, whose caldera is some 40 km wide or smaller.
@@ -393,15 +394,16 @@ def _feature_labels(facts: Facts, crater: Labels) -> dict[str, Labels]:
         "mesa": _where(extent([*mesas, *mounds], 0.85, 1.5), bare & (t.relief > 350)),
         "knobs": _where(extent(named("Collis"), 0.75, 1.5), t.roughness > 35),
         "massif": _where(extent(table["massifs"], 0.8, 1.4), t.relief > 700),
-        "scarp": either(
-            _where(extent(named("Rupes", "Scopulus"), 0.8, 1.4), bare & (t.steepest > 8)),
-            combine(bare & (t.steepest > 18), t.steepest > 9),
+        # Steep ground elsewhere may well be a scarp without a name.
+        "scarp": _unless(
+            _where(extent(named("Rupes", "Scopulus"), 0.85, 1.3), bare & (t.steepest > 4)),
+            combine(t.steepest > 18, t.steepest > 9),
         ),
         "aureole": _where(extent(table["aureoles"], 0.7, 1.4), t.roughness > 60),
         "sulci": _where(extent(sulci, 0.7, 1.4), t.roughness > 60),
         "yardangs": extent(table["yardangs"], 0.7, 1.6),
         "giant_polygons": extent(table["giant_polygons"], 0.85, 1.6),
-        "plateau": _where(extent(table["plateaus"], 0.65, 1.3), t.relief < 600),
+        "plateau": _where(extent(table["plateaus"], 0.85, 1.2), t.relief < 800),
         "basin": extent(table["basins"], 0.6, 1.1),
         "planitia": _where(extent(named("Planitia"), 0.65, 1.15), t.wide_relief < 900),
         "terra": extent(named("Terra"), 0.6, 1.1),
@@ -478,9 +480,11 @@ def _polar_labels(facts: Facts, dunes: Labels) -> dict[str, Labels]:
 def _relations(facts: Facts, labels: dict[str, Labels]) -> dict[str, Labels]:
     inside = either(labels["crater_floor"], labels["large_crater"])
     crater = either(labels["crater_floor"], labels["crater_rim"])
-    hollow = either(*(labels[key] for key in ("canyon", "chaos", "outflow", "volcano")))
+    # Canyons and the flanks of great volcanoes are steps between high and low ground as well.
+    others = [labels[key] for key in ("canyon", "chaos", "outflow", "volcano")]
+    others.append(extent_labels(facts, ["Olympus Mons", "Elysium Mons", "Alba Mons"], 2.2, 2.2))
     return {
-        "dichotomy": _where(_dichotomy(facts), hollow == 0),
+        "dichotomy": _where(_dichotomy(facts), either(*others) == 0),
         "crater_dunes": both(labels["dunes"], inside),
         "canyon_landslide": both(labels["landslide"], labels["canyon"]),
         "crater_channel": both(labels["channel"], crater),
@@ -500,12 +504,16 @@ def _relations(facts: Facts, labels: dict[str, Labels]) -> dict[str, Labels]:
 def _dichotomy(facts: Facts) -> Labels:
     """Tiles with high ground on one side within 200 km and low ground on the other."""
     lon, lat = facts.grid.centers
-    elevation, belt = facts.terrain.elevation, (lat > -20) & (lat < 60)
+    # The mean of the wide window, so that a deep crater in the highlands is no lowland.
+    broad, belt = facts.terrain.elevation - facts.terrain.position, (lat > -20) & (lat < 60)
     at = np.stack([lon, lat], -1)
-    high = facts.places.within(at[(elevation > -1500)], 150.0)
-    low = facts.places.within(at[(elevation < -2600)], 150.0)
-    edge = high & low & belt & (facts.terrain.wide_relief > 1200)
-    return combine(edge, high & low)
+    high = facts.places.within(at[broad > -1200], 200.0)
+    low = facts.places.within(at[broad < -2600], 200.0)
+    edge = high & low & belt & (facts.terrain.wide_relief > 1000)
+    near = facts.places.within(at[broad > -1500], 260.0) & facts.places.within(
+        at[broad < -2400], 260.0
+    )
+    return combine(edge, near)
 
 
 def extent_labels(facts: Ground, names: list[str], inner: float, outer: float) -> Labels:
