@@ -235,7 +235,8 @@ def test_a_work_folder_tells_which_windows_it_holds(tmp_path):
     ("arguments", "said"),
     [
         (["show", "r999c0000", "--inputs", "."], "no tile"),
-        (["show", "10,20", "--inputs", "nowhere"], "no folder nowhere"),
+        (["show", "-42,-20", "--inputs", "nowhere"], "no folder nowhere"),
+        (["show", "42,20", "--inputs", ".", "-o", "no/x.png"], "no folder no to write x.png"),
         (["stats", "--inputs", "."], "The inputs lack"),
         (["export", "--inputs", ".", "--out", "pairs"], "The inputs lack"),
     ],

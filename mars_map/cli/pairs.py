@@ -43,7 +43,8 @@ def pairs() -> None:
     """Show the image-caption pairs that the encoder is taught."""
 
 
-@pairs.command()
+# A longitude west of the prime meridian begins with a minus and is no option.
+@pairs.command(context_settings={"ignore_unknown_options": True})
 @click.argument("place", metavar="TILE|LON,LAT")
 @_folders
 @_seed_option
@@ -60,6 +61,8 @@ def show(place: str, inputs: Path, work: Path, seed: int, output: Path | None) -
     from mars_map.training.inspection import parse_tile
 
     tile = parse_tile(place)
+    if output and not output.absolute().parent.is_dir():
+        raise ExportError(f"There is no folder {output.parent} to write {output.name} to.")
     made = _prepared(inputs, work, seed)
     grid = made.data.grid
     name = str(grid.names([tile])[0])
