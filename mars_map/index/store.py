@@ -1,16 +1,12 @@
 """The tile index on disk: open it, check it, write it.
 
 A folder of plain files: `vectors.npy` (int8 or float16, memory-mapped), `scales.npy` (int8 only),
-`tiles.parquet` (GeoParquet footprints for other programs) and `manifest.json`. Nothing in it is
-executed when it is read.
+`fraction_valid.npy` (only where some tiles are not whole), `tiles.parquet` (GeoParquet footprints
+for other programs) and `manifest.json`. Nothing in it is executed when it is read.
 """
 
-import hashlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,21 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.errors import BuildError, IndexDamagedError, MarsMapError
+from mars_map.index.files import FRACTION_FILE, SCALES_FILE, VECTORS_FILE, hash_file
 from mars_map.index.manifest import (
     FileRecord,
     Manifest,
     ModelCard,
     Quantisation,
     read_manifest,
-    write_manifest,
 )
-from mars_map.planet.geometry import box_polygons
+from mars_map.index.writer import IndexWriter
 from mars_map.planet.grid import Grid
-from mars_map.planet.sphere import mars_crs
 
-VECTORS_FILE = "vectors.npy"
-SCALES_FILE = "scales.npy"
-TILES_FILE = "tiles.parquet"
+PIECE_ROWS = 16_384
+"""Rows that `write_index` scales and stores at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +42,9 @@ class TileIndex:
     """Stored vectors, (n_tiles, dim) int8 or float16, memory-mapped and read-only."""
     scales: NDArray[np.float32] | None
     """Factor of each int8 row, (n_tiles,) float32; None for float16."""
+    fraction_valid: NDArray[np.float32] | None = None
+    """Share of each tile that its images cover, (n_tiles,) float32, 0 for a tile without a vector,
+    such as one in a polar gap; None where every tile is whole."""
 
     @property
     def grid(self) -> Grid:
@@ -65,12 +62,24 @@ class TileIndex:
         return self.vectors.shape[1]
 
     @cached_property
+    def present(self) -> NDArray[np.bool_] | None:
+        """Which tiles have a vector, (n_tiles,), read-only; None where all have.
+
+        Only these may be ranked: the stored row of another is zero.
+        """
+        if self.fraction_valid is None:
+            return None
+        present = np.asarray(self.fraction_valid > 0)
+        present.flags.writeable = False
+        return None if present.all() else present
+
+    @cached_property
     def digest(self) -> str:
         """sha256 of the manifest, hex."""
         return self.manifest.digest
 
     def vector(self, tile: int) -> NDArray[np.float32]:
-        """Return the unit vector of a tile, (dim,) float32."""
+        """Return the unit vector of a tile, (dim,) float32; of a tile without one, zeros."""
         vector = self.vectors[tile].astype(np.float32)
         return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
@@ -90,7 +99,10 @@ def open_index(folder: str | Path) -> TileIndex:
     scales = None
     if manifest.quantisation == "int8":
         scales = _map_array(folder / SCALES_FILE, (n,), "float32")
-    return TileIndex(folder, manifest, vectors, scales)
+    fraction = None
+    if FRACTION_FILE in manifest.files:
+        fraction = _map_array(folder / FRACTION_FILE, (n,), "float32")
+    return TileIndex(folder, manifest, vectors, scales, fraction)
 
 
 def verify_index(folder: str | Path) -> list[str]:
@@ -140,81 +152,17 @@ def write_index(
     Raises BuildError for vectors of another shape or with rows that are not finite or are zero, and
     for a disk that is full or read-only.
     """
-    folder = Path(folder)
     if vectors.shape != (grid.n_tiles, model.dim):
         raise BuildError(
             f"The vectors have shape {vectors.shape}; this grid and model need "
             f"({grid.n_tiles}, {model.dim})."
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".index-", dir=folder.parent) as temporary:
-            staging = Path(temporary) / "index"
-            staging.mkdir()
-            _write_vectors(staging, vectors, quantisation)
-            _write_tiles(staging, grid)
-            files = {p.name: FileRecord(p.stat().st_size, hash_file(p)) for p in staging.iterdir()}
-            manifest = Manifest(
-                grid=grid,
-                model=model,
-                quantisation=quantisation,
-                files=files,
-                source=source,
-                licence=licence,
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                synthetic=synthetic,
-                extra=extra or {},
-            )
-            write_manifest(staging, manifest)
-            if folder.exists():
-                read_manifest(folder)  # only an index may be replaced, never some other folder
-                folder.rename(Path(temporary) / "old")
-            shutil.move(staging, folder)
-    except OSError as error:
-        raise BuildError(f'The index "{folder}" could not be written: {error.strerror}.') from error
+    with IndexWriter(folder, grid=grid, model=model, quantisation=quantisation) as writer:
+        for start in range(0, grid.n_tiles, PIECE_ROWS):
+            rows = np.asarray(vectors[start : start + PIECE_ROWS])
+            writer.put(np.arange(start, start + len(rows)), rows)
+        writer.publish(source=source, licence=licence, synthetic=synthetic, extra=extra)
     return open_index(folder)
-
-
-def quantise_int8(vectors: NDArray) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Store unit rows as int8 with one scale a row: row ≈ int8 * scale.
-
-    vectors: (n, dim) floats. Returns (n, dim) int8 in -127..127 and (n,) float32 scales. The scale
-    also makes each stored row exactly as long as 1, so that scores stay cosines.
-    """
-    peak = np.maximum(np.abs(vectors).max(axis=1), 1e-12)
-    steps = np.rint(vectors / peak[:, None] * 127.0).astype(np.int8)
-    lengths = np.linalg.norm(steps.astype(np.float32), axis=1)
-    return steps, (1.0 / np.maximum(lengths, 1e-12)).astype(np.float32)
-
-
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_vectors(folder: Path, vectors: NDArray, quantisation: Quantisation) -> None:
-    lengths = np.linalg.norm(np.asarray(vectors, np.float32), axis=1, keepdims=True)
-    if not np.isfinite(lengths).all() or (lengths == 0).any():
-        bad = int((~np.isfinite(lengths) | (lengths == 0)).sum())
-        raise BuildError(f"{bad:,} of the vectors are zero or not finite; embed those tiles again.")
-    unit = np.asarray(vectors, np.float32) / lengths
-    if quantisation == "float16":
-        np.save(folder / VECTORS_FILE, unit.astype(np.float16))
-        return
-    steps, scales = quantise_int8(unit)
-    np.save(folder / VECTORS_FILE, steps)
-    np.save(folder / SCALES_FILE, scales)
-
-
-def _write_tiles(folder: Path, grid: Grid) -> None:
-    import geopandas as gpd
-
-    tiles = np.arange(grid.n_tiles)
-    lon, lat = grid.centers
-    columns = {"tile": grid.names(tiles), "lon": lon, "lat": lat}
-    frame = gpd.GeoDataFrame(columns, geometry=box_polygons(grid.bounds(tiles)), crs=mars_crs())
-    frame.to_parquet(folder / TILES_FILE, index=False, compression="zstd")
 
 
 def _check_size(path: Path, record: FileRecord) -> None:

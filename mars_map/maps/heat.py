@@ -16,6 +16,7 @@ from PIL import Image
 
 from mars_map.planet.grid import Grid
 from mars_map.planet.sphere import CRS_AUTHORITY
+from mars_map.search.scoring import NO_SCORE
 
 LOW_QUANTILE = 0.75
 """Scores up to this quantile of all tiles are transparent."""
@@ -47,8 +48,10 @@ def heat_scale(scores: NDArray[np.floating]) -> HeatScale:
     """Return the colour scale for the scores of all tiles, (n_tiles,).
 
     A region changes nothing here, so that a colour keeps its meaning when the region is moved.
+    Tiles without a vector have no part in it.
     """
-    low, high = np.quantile(scores, (LOW_QUANTILE, HIGH_QUANTILE))
+    scored = scores[scores > NO_SCORE]
+    low, high = np.quantile(scored if len(scored) else scores, (LOW_QUANTILE, HIGH_QUANTILE))
     return HeatScale(float(low), float(high))
 
 

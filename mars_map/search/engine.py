@@ -57,7 +57,8 @@ class Result:
     timing_ms: dict[str, float]
     """Milliseconds spent: encode, score, rank, total."""
     region_mask: NDArray[np.bool_] | None = None
-    """Whether each tile lies in the query's region, (n_tiles,); None for the whole planet."""
+    """Whether each tile was searched: lies in the query's region and has a vector, (n_tiles,); None
+    for the whole planet."""
     estimator: "Callable[[Result], Estimate | None] | None" = None
     """What estimates the hits; None where nothing can."""
 
@@ -116,7 +117,7 @@ class Engine:
         start = time.perf_counter()
         scores, encode_ms, score_ms = self._score(query)
         ranking = time.perf_counter()
-        region_mask = allowed = None if query.region is None else self._mask(query.region)
+        region_mask = allowed = self._searched(query)
         if query.tiles:
             allowed = np.ones(self.index.n_tiles, bool) if allowed is None else allowed.copy()
             allowed[self._tile_numbers(query)] = False
@@ -185,7 +186,16 @@ class Engine:
             raise QueryError(
                 f'The index has no tile "{unknown[0][:40]}"; click the map to pick one.'
             )
+        if self.index.present is not None and not self.index.present[numbers].all():
+            raise QueryError("The index has no image of that tile; pick one that is not blank.")
         return numbers
+
+    def _searched(self, query: Query) -> NDArray[np.bool_] | None:
+        present = self.index.present
+        if query.region is None:
+            return present
+        mask = self._mask(query.region)
+        return mask if present is None else mask & present
 
     def _mask(self, region: Region) -> NDArray[np.bool_]:
         with self._lock:

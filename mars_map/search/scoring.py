@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from mars_map.index import TileIndex
 
+NO_SCORE = -1.0
+"""Score of a tile without a vector: the least there is."""
 CHUNK_ROWS = 1024
 """Rows widened to float32 at a time: 0.5 MB at 128 dimensions, which stays in the second-level
 cache, so that stored vectors are read from memory once and never copied whole."""
@@ -18,7 +20,8 @@ cache, so that stored vectors are read from memory once and never copied whole."
 def score_all(index: TileIndex, vector: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the cosine similarity of every tile with a unit vector (dim,), (n_tiles,) float32.
 
-    Exact in float32 on the stored vectors. Memory beyond the result stays under a megabyte.
+    A tile without a vector gets `NO_SCORE`. Exact in float32 on the stored vectors. Memory beyond
+    the result stays under a megabyte.
     """
     scores = np.empty(index.n_tiles, np.float32)
     for start in range(0, index.n_tiles, CHUNK_ROWS):
@@ -26,7 +29,10 @@ def score_all(index: TileIndex, vector: NDArray[np.float32]) -> NDArray[np.float
         np.matmul(rows, vector, out=scores[start : start + CHUNK_ROWS])
     if index.scales is not None:
         scores *= index.scales
-    return np.clip(scores, -1.0, 1.0, out=scores)
+    np.clip(scores, -1.0, 1.0, out=scores)
+    if index.present is not None:
+        scores[~index.present] = NO_SCORE
+    return scores
 
 
 def best_tiles(

@@ -1,0 +1,20 @@
+"""Names of the files of an index, and their hashes."""
+
+import hashlib
+from pathlib import Path
+
+VECTORS_FILE = "vectors.npy"
+"""(n_tiles, dim) int8 or float16."""
+SCALES_FILE = "scales.npy"
+"""(n_tiles,) float32, int8 indexes only."""
+FRACTION_FILE = "fraction_valid.npy"
+"""(n_tiles,) float32: share of each tile that images cover, 0 for a tile without a vector. Absent
+where every tile is whole."""
+TILES_FILE = "tiles.parquet"
+"""GeoParquet footprints for other programs."""
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

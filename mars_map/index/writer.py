@@ -1,0 +1,246 @@
+"""Write an index piece by piece, rows in any order, and publish it whole or not at all.
+
+    with IndexWriter(folder, grid=grid, model=ModelCard(...)) as writer:
+        for tiles, vectors in pieces:
+            writer.put(tiles, vectors)
+        writer.publish(source=..., licence=...)
+    index = open_index(folder)
+
+Everything is written beside the folder, with plain file writes: a full disk is then an error that
+can be told, where a memory map would kill the process.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mars_map.errors import BuildError
+from mars_map.index.files import (
+    FRACTION_FILE,
+    SCALES_FILE,
+    TILES_FILE,
+    VECTORS_FILE,
+    hash_file,
+)
+from mars_map.index.manifest import (
+    FileRecord,
+    Manifest,
+    ModelCard,
+    Quantisation,
+    read_manifest,
+    write_manifest,
+)
+from mars_map.index.tiles import tile_tables
+from mars_map.planet.grid import Grid
+
+UNIT_WITHIN = 2.0**-11
+"""Rows whose length differs from 1 by no more are stored in float16 as they are: float16 itself
+rounds by as much, and what was exported comes back bit for bit."""
+SPARE_BYTES = 120
+"""Bytes of `tiles.parquet` and the small files a tile, an upper estimate for the check of space."""
+
+
+class IndexWriter:
+    """Writes one index. Used as a context; leaving it without `publish` leaves nothing behind."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        grid: Grid,
+        model: ModelCard,
+        quantisation: Quantisation = "int8",
+    ) -> None:
+        """Prepare to write an index of a grid to `folder`, by a model.
+
+        Raises BuildError where the disk has too little room or cannot be written, and
+        IndexMissingError where `folder` is there and no index: only an index may be replaced.
+        """
+        self.folder = Path(folder)
+        self.grid, self.model, self.quantisation = grid, model, quantisation
+        self._dtype = np.dtype(np.int8 if quantisation == "int8" else np.float16)
+        self._scales = np.zeros(grid.n_tiles if quantisation == "int8" else 0, np.float32)
+        self._fraction = np.zeros(grid.n_tiles, np.float32)
+        if self.folder.exists():
+            read_manifest(self.folder)
+        with self._errors():
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._check_space()
+            self._temporary = tempfile.TemporaryDirectory(prefix=".index-", dir=self.folder.parent)
+            self.staging = Path(self._temporary.name) / "index"
+            self.staging.mkdir()
+            self._file = self._start_vectors()
+
+    def __enter__(self) -> "IndexWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            pass  # what could not be flushed is thrown away with the rest
+        finally:
+            self._temporary.cleanup()
+
+    def put(
+        self,
+        tiles: NDArray[np.int64],
+        vectors: NDArray,
+        fraction_valid: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Store the vectors of some tiles; rows are scaled to length 1.
+
+        tiles: (n,) numbers, each once in the whole index. vectors: (n, dim) floats. fraction_valid:
+        (n,) share of each tile that its images cover, above 0 to 1; 1 if not given. Raises
+        BuildError for another shape, for rows that are zero or not finite, for a tile that was
+        stored before and for a disk that is full.
+        """
+        tiles = np.asarray(tiles, np.int64)
+        if vectors.shape != (len(tiles), self.model.dim):
+            raise BuildError(
+                f"The vectors have shape {vectors.shape}; these tiles and this model need "
+                f"({len(tiles)}, {self.model.dim})."
+            )
+        share = np.ones(len(tiles), np.float32) if fraction_valid is None else fraction_valid
+        if not ((share > 0) & (share <= 1)).all():
+            raise BuildError("The valid fraction of a tile with a vector is above 0 and at most 1.")
+        order = np.argsort(tiles, kind="stable")
+        tiles, rows = tiles[order], unit_rows(vectors[order], self.quantisation)
+        again = self._fraction[tiles] > 0
+        again[1:] |= tiles[1:] == tiles[:-1]
+        if again.any():
+            name = self.grid.names(tiles[again][:1])[0]
+            raise BuildError(f"The tile {name} has more than one vector; give each tile one.")
+        if self.quantisation == "int8":
+            rows, self._scales[tiles] = quantise_int8(rows)
+        self._fraction[tiles] = np.asarray(share, np.float32)[order]
+        with self._errors():
+            self._write_rows(tiles, rows.astype(self._dtype))
+
+    def publish(
+        self,
+        *,
+        source: str,
+        licence: str,
+        synthetic: bool = False,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make the index appear under its folder; one that was there is replaced.
+
+        Files that the caller laid into `staging` are published with it. Tiles that were never put
+        have no vector: the file `fraction_valid.npy` then says so. Raises BuildError without any
+        vector, and for a disk that is full.
+        """
+        if not self._fraction.any():
+            raise BuildError("There is no vector to write an index of.")
+        with self._errors():
+            self._file.close()
+            self._write_side_files()
+            files = {
+                path.name: FileRecord(path.stat().st_size, hash_file(path))
+                for path in self.staging.iterdir()
+            }
+            manifest = Manifest(
+                grid=self.grid,
+                model=self.model,
+                quantisation=self.quantisation,
+                files=files,
+                source=source,
+                licence=licence,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                synthetic=synthetic,
+                extra=extra or {},
+            )
+            write_manifest(self.staging, manifest)
+            if self.folder.exists():
+                read_manifest(self.folder)  # only an index may be replaced, never another folder
+                self.folder.rename(Path(self._temporary.name) / "old")
+            shutil.move(self.staging, self.folder)
+
+    def _check_space(self) -> None:
+        row = self.model.dim * self._dtype.itemsize + SPARE_BYTES
+        needed, free = self.grid.n_tiles * row, shutil.disk_usage(self.folder.parent).free
+        if needed > free:
+            raise BuildError(
+                f'The index "{self.folder}" needs {needed / 1e9:,.1f} GB and the disk has '
+                f"{free / 1e9:,.1f} GB free; make room or write it elsewhere."
+            )
+
+    def _start_vectors(self) -> BinaryIO:
+        file = (self.staging / VECTORS_FILE).open("wb")
+        shape = (self.grid.n_tiles, self.model.dim)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        self._start = file.tell()
+        # Rows that are never written are zero, and take no room where the file system has holes.
+        file.truncate(self._start + shape[0] * shape[1] * self._dtype.itemsize)
+        return file
+
+    def _write_rows(self, tiles: NDArray[np.int64], rows: NDArray) -> None:
+        """Write rows by ascending tile; neighbours in one go."""
+        stride = self.model.dim * self._dtype.itemsize
+        breaks = np.flatnonzero(np.diff(tiles) != 1) + 1
+        for first, last in zip([0, *breaks], [*breaks, len(tiles)], strict=True):
+            if last > first:
+                self._file.seek(self._start + int(tiles[first]) * stride)
+                self._file.write(rows[first:last].tobytes())
+
+    def _write_side_files(self) -> None:
+        import pyarrow.parquet as pq
+
+        if self.quantisation == "int8":
+            np.save(self.staging / SCALES_FILE, self._scales)
+        whole = bool((self._fraction == 1).all())
+        if not whole:
+            np.save(self.staging / FRACTION_FILE, self._fraction)
+        pieces = tile_tables(self.grid, None if whole else self._fraction)
+        first = next(pieces)
+        with pq.ParquetWriter(self.staging / TILES_FILE, first.schema, compression="zstd") as file:
+            file.write_table(first)
+            for piece in pieces:
+                file.write_table(piece)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise BuildError(
+                f'The index "{self.folder}" could not be written: {reason}.'
+            ) from error
+
+
+def unit_rows(vectors: NDArray, quantisation: Quantisation) -> NDArray[np.float32]:
+    """Return rows scaled to length 1, (n, dim) float32.
+
+    For float16, rows that are of length 1 within its own rounding are left alone. Raises BuildError
+    for rows that are zero or not finite.
+    """
+    rows = np.asarray(vectors, np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    bad = int((~np.isfinite(lengths) | (lengths == 0)).sum())
+    if bad:
+        raise BuildError(f"{bad:,} of the vectors are zero or not finite; embed those tiles again.")
+    if quantisation == "float16":
+        lengths = np.where(np.abs(lengths - 1) <= UNIT_WITHIN, np.float32(1), lengths)
+    return rows / lengths
+
+
+def quantise_int8(vectors: NDArray) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Store unit rows as int8 with one scale a row: row ≈ int8 * scale.
+
+    vectors: (n, dim) floats. Returns (n, dim) int8 in -127..127 and (n,) float32 scales. The scale
+    also makes each stored row exactly as long as 1, so that scores stay cosines.
+    """
+    peak = np.maximum(np.abs(vectors).max(axis=1), 1e-12)
+    steps = np.rint(vectors / peak[:, None] * 127.0).astype(np.int8)
+    lengths = np.linalg.norm(steps.astype(np.float32), axis=1)
+    return steps, (1.0 / np.maximum(lengths, 1e-12)).astype(np.float32)
