@@ -12,7 +12,7 @@ can be told, where a memory map would kill the process.
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,8 +74,8 @@ class IndexWriter:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._check_space()
             self._temporary = tempfile.TemporaryDirectory(prefix=".index-", dir=self.folder.parent)
-            self.staging = Path(self._temporary.name) / "index"
-            self.staging.mkdir()
+            self._staging = Path(self._temporary.name) / "index"
+            self._staging.mkdir()
             self._file = self._start_vectors()
 
     def __enter__(self) -> "IndexWriter":
@@ -124,6 +124,15 @@ class IndexWriter:
         with self._errors():
             self._write_rows(tiles, rows.astype(self._dtype))
 
+    def add_files(self, write: Callable[[Path], object]) -> None:
+        """Let the caller write further files of the index into a folder that it is given.
+
+        They are published with the rest and recorded in the manifest. Raises BuildError for a disk
+        that is full.
+        """
+        with self._errors():
+            write(self._staging)
+
     def publish(
         self,
         *,
@@ -134,9 +143,8 @@ class IndexWriter:
     ) -> None:
         """Make the index appear under its folder; one that was there is replaced.
 
-        Files that the caller laid into `staging` are published with it. Tiles that were never put
-        have no vector: the file `fraction_valid.npy` then says so. Raises BuildError without any
-        vector, and for a disk that is full.
+        Tiles that were never put have no vector: the file `fraction_valid.npy` then says so. Raises
+        BuildError without any vector, and for a disk that is full.
         """
         if not self._fraction.any():
             raise BuildError("There is no vector to write an index of.")
@@ -145,7 +153,7 @@ class IndexWriter:
             self._write_side_files()
             files = {
                 path.name: FileRecord(path.stat().st_size, hash_file(path))
-                for path in self.staging.iterdir()
+                for path in self._staging.iterdir()
             }
             manifest = Manifest(
                 grid=self.grid,
@@ -158,11 +166,11 @@ class IndexWriter:
                 synthetic=synthetic,
                 extra=extra or {},
             )
-            write_manifest(self.staging, manifest)
+            write_manifest(self._staging, manifest)
             if self.folder.exists():
                 read_manifest(self.folder)  # only an index may be replaced, never another folder
                 self.folder.rename(Path(self._temporary.name) / "old")
-            shutil.move(self.staging, self.folder)
+            shutil.move(self._staging, self.folder)
 
     def _check_space(self) -> None:
         row = self.model.dim * self._dtype.itemsize + SPARE_BYTES
@@ -174,7 +182,7 @@ class IndexWriter:
             )
 
     def _start_vectors(self) -> BinaryIO:
-        file = (self.staging / VECTORS_FILE).open("wb")
+        file = (self._staging / VECTORS_FILE).open("wb")
         shape = (self.grid.n_tiles, self.model.dim)
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
@@ -196,13 +204,13 @@ class IndexWriter:
         import pyarrow.parquet as pq
 
         if self.quantisation == "int8":
-            np.save(self.staging / SCALES_FILE, self._scales)
+            np.save(self._staging / SCALES_FILE, self._scales)
         whole = bool((self._fraction == 1).all())
         if not whole:
-            np.save(self.staging / FRACTION_FILE, self._fraction)
+            np.save(self._staging / FRACTION_FILE, self._fraction)
         pieces = tile_tables(self.grid, None if whole else self._fraction)
         first = next(pieces)
-        with pq.ParquetWriter(self.staging / TILES_FILE, first.schema, compression="zstd") as file:
+        with pq.ParquetWriter(self._staging / TILES_FILE, first.schema, compression="zstd") as file:
             file.write_table(first)
             for piece in pieces:
                 file.write_table(piece)

@@ -23,6 +23,8 @@ def about_tab() -> None:
     index = service().index
     manifest = index.manifest
     grid = manifest.grid.to_dict()
+    if manifest.synthetic:
+        st.warning("This planet is synthetic: its vectors are made up and say nothing about Mars.")
     fact_table(
         {
             "Tiles": f"{index.n_tiles:,}",
