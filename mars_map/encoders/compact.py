@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from mars_map.encoders.network import (
     grey_layers,
 )
 from mars_map.encoders.pictures import picture_windows
+from mars_map.encoders.precision import fast_precision
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import ModelError, QueryError
 
@@ -53,7 +55,7 @@ class CompactTextEncoder:
         scripts fall apart into signs that mean nothing to it.
         """
         for text in texts:
-            _check_script(text)
+            check_script(text)
         with _one_thread():
             return self._head(self._minilm.encode(texts)).numpy()
 
@@ -107,7 +109,7 @@ class CompactImageEncoder:
             widths = width_km[some] if isinstance(width_km, Sequence) else width_km
             windows, seen = picture_windows(pictures[some], self.spec, widths)
             layers, told = tower_inputs(self._tower, windows)
-            with torch.autocast(self._device.type, torch.bfloat16):
+            with fast_precision(self._device):
                 vectors = self._tower(
                     grey_layers(layers),
                     torch.zeros_like(told),
@@ -124,7 +126,7 @@ def tower_vectors(tower: ImageTower, windows: Windows) -> NDArray[np.float32]:
     device = next(tower.parameters()).device
     for start in range(0, len(windows.image), BATCH):
         inputs = tower_inputs(tower, windows.take(slice(start, start + BATCH)))
-        with torch.autocast(device.type, torch.bfloat16):
+        with fast_precision(device):
             parts.append(tower(*inputs).float().cpu().numpy())
     return np.concatenate(parts)
 
@@ -151,7 +153,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _check_script(text: str) -> None:
+def check_script(text: str) -> None:
+    """Raise QueryError for a text with letters that are not Latin."""
     foreign = [c for c in text if c.isalpha() and "LATIN" not in unicodedata.name(c, "")]
     if foreign:
         raise QueryError(
@@ -160,8 +163,13 @@ def _check_script(text: str) -> None:
         )
 
 
-def write_model(folder: Path, network: CompactNetwork, model_id: str) -> str:
-    """Write weights (float16) and configuration into a folder; return the sha256 of the weights."""
+def write_model(
+    folder: Path, network: CompactNetwork, model_id: str, extra: dict[str, Any] | None = None
+) -> str:
+    """Write weights (float16) and configuration into a folder; return the sha256 of the weights.
+
+    extra: what else the configuration should tell of the model, by keys of its own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         name: value.detach().cpu().half().contiguous() if value.is_floating_point() else value.cpu()
@@ -170,6 +178,7 @@ def write_model(folder: Path, network: CompactNetwork, model_id: str) -> str:
     save_file(weights, folder / WEIGHTS_FILE)
     sha256 = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     config = {"id": model_id, "weights_sha256": sha256, "network": asdict(network.config)}
+    config |= extra or {}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return sha256
 

@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from mars_map.build.windows import Progress
 from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
+from mars_map.encoders.precision import fast_precision
 from mars_map.encoders.windows import Windows
 from mars_map.errors import BuildError
 from mars_map.training.augment import Augmentation, take_away, turn_and_enlarge
@@ -154,7 +155,7 @@ class Trainer:
         texts = self._draw_texts(random)
         views = np.concatenate([tiles, tiles])
         layers, told, seen = self._views(views, random)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with fast_precision(self.device):
             features = self.network.image.features(layers, seen)
             images = self.network.image.embed(features, told)
             projected = self.projector(features)
