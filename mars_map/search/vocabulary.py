@@ -44,6 +44,8 @@ SMALL_LIKENESS = 0.7
 """Least likeness to something too small; what is like nothing at all is no small thing either."""
 SUGGESTED_LIKENESS = 0.5
 """Least cosine similarity of a wording that is suggested instead."""
+SUGGESTED_LENGTH = 30
+"""Most characters of such a wording; longer ones do not fit a button."""
 TYPO_LIKENESS = 0.75
 """Least likeness of spelling, 0..1, at which a word may be a slip for a taught one."""
 
@@ -204,12 +206,13 @@ class Vocabulary:
         return None
 
     def _nearest(self, whole: "Piece") -> tuple[str, ...]:
-        """Return the nearest wordings, each of another landform."""
+        """Return the nearest wordings that fit a button, each of another landform."""
         nearest: dict[int, str] = {}
         for i in np.argsort(-whole.taught, kind="stable"):
             if len(nearest) == NEAREST or whole.taught[i] < SUGGESTED_LIKENESS:
                 break
-            nearest.setdefault(int(self.landforms[i]), self.wordings[i])
+            if len(self.wordings[i]) <= SUGGESTED_LENGTH:
+                nearest.setdefault(int(self.landforms[i]), self.wordings[i])
         return tuple(nearest.values())
 
     def _mended(self, text: str, encoder: SentenceEncoder) -> str:

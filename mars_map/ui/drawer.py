@@ -12,8 +12,11 @@ from mars_map.web import service
 TABS = ("Hits", "Tile", "Export", "About")
 
 
-def drawer(state: PageState, result: Result | None) -> None:
-    """Draw the tabs and the open one. Clicking the open tab, or Esc, closes the drawer."""
+def drawer(state: PageState, result: Result | None, *, held_back: bool = False) -> None:
+    """Draw the tabs and the open one. Clicking the open tab, or Esc, closes the drawer.
+
+    held_back: whether there is an answer that is not shown, because the words were never taught.
+    """
     st.session_state["mars-tab"] = state.tab
     with st.container(key="mars-tabs"):
         st.segmented_control(
@@ -24,6 +27,8 @@ def drawer(state: PageState, result: Result | None) -> None:
     with st.container(key="mars-drawer"):
         st.button("Close", key="mars-close", on_click=_close, shortcut="Esc", type="tertiary")
         match state.tab:
+            case "Hits" | "Export" if held_back:
+                st.caption("No hits are shown; the note below the words says why.")
             case "Hits":
                 _hits(state, result)
             case "Tile":

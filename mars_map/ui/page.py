@@ -6,10 +6,10 @@ import streamlit as st
 
 from mars_map.errors import MarsMapError
 from mars_map.planet.regions import Box, Polygon
-from mars_map.search import Query
+from mars_map.search import Query, Result
 from mars_map.ui.drawer import drawer
 from mars_map.ui.map import mars_map
-from mars_map.ui.panel import panel, summary
+from mars_map.ui.panel import doubt, panel, summary
 from mars_map.ui.state import PageState, page_state, read_address, write_address
 from mars_map.ui.text import plain
 from mars_map.web import service
@@ -45,14 +45,23 @@ def _workbench() -> None:
     if state.problem or state.shown != (state.query, state.limits):
         st.rerun()
     write_address(state)
-    query = None if _must_wait(state) else state.query
-    _map(state, query)
-    drawer(state, service().search(query) if query else None)
+    result = None if state.query is None or _must_wait(state) else service().search(state.query)
+    held_back = result is not None and _is_held_back(state, result)
+    if held_back:
+        result = None
+    _map(state, result.query if result else None)
+    drawer(state, result, held_back=held_back)
 
 
 def _must_wait(state: PageState) -> bool:
     """Whether the words cannot be understood yet: the map is drawn before they are."""
     return state.query is not None and bool(state.query.text) and not service().is_warm
+
+
+def _is_held_back(state: PageState, result: Result) -> bool:
+    """Whether the words are not known, so that their map is shown only to whom insists."""
+    estimate = result.estimate
+    return estimate is not None and not estimate.is_known and not state.anyway
 
 
 def _answer(state: PageState) -> None:
@@ -62,10 +71,15 @@ def _answer(state: PageState) -> None:
     try:
         with st.spinner("Searching…"):
             result = service().search(state.query)
+            estimate = result.estimate
     except MarsMapError as error:
         state.give_up(str(error))
-    else:
+        return
+    held_back = _is_held_back(state, result)
+    if not held_back:
         summary(result)
+    if estimate is not None and not estimate.is_known:
+        doubt(estimate, held_back=held_back)
 
 
 def _map(state: PageState, query: Query | None) -> None:

@@ -5,11 +5,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import MarsMapError
+from mars_map.planet.gazetteer import Feature, fold_name
 from mars_map.planet.regions import Region
-from mars_map.search import Query, Result
+from mars_map.search import Estimate, Query, Result
 from mars_map.search.query import MAX_TOP_K
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
+from mars_map.web import service
 from mars_map.web.params import REGION_READERS, region_to_param
 
 EXAMPLES = (
@@ -31,6 +33,13 @@ REGION_EXAMPLES = {
     "polygon": "LON,LAT; LON,LAT; LON,LAT",
 }
 RECENT = 6
+ESTIMATE_HELP = (
+    "Learned on blocks of the planet that the encoder was not trained on: how often tiles with "
+    "such scores show the landform within about 30 km of their centre, by catalogues, named "
+    "features and measured terrain. Tiles of which these cannot tell are left out. The brackets "
+    "hold the true share nine times in ten. They are wide where blocks differ, or where few "
+    "examples are known."
+)
 
 
 def panel(state: PageState) -> DeltaGenerator:
@@ -70,6 +79,84 @@ def summary(result: Result) -> None:
         st.caption(f"{label}{n:,} hits{where} · {total:,} tiles scored · {took}")
     else:
         st.caption(f"No tile{where} reaches the threshold; lower it or widen the region.")
+    estimate = result.estimate
+    if estimate is not None and estimate.is_known:
+        if estimate.sentence:
+            with st.container(key="mars-estimate"):
+                st.markdown(plain(estimate.sentence, 400), help=ESTIMATE_HELP)
+        _corrections(estimate)
+
+
+def doubt(estimate: Estimate, *, held_back: bool) -> None:
+    """Say that the words were never taught or name what cannot be seen, and offer a way on.
+
+    held_back: whether the map waits for somebody to insist; else it is on the screen.
+    """
+    place = _named_place(estimate.words)
+    with st.container(key="mars-doubt"):
+        if place is not None:
+            st.warning(
+                plain(
+                    f"“{place.name}” is one place ({place.kind}); words find kinds of ground.",
+                    200,
+                )
+            )
+        else:
+            st.warning(plain(estimate.sentence, 400))
+        _corrections(estimate)
+        if estimate.suggestions and not estimate.spelling and place is None:
+            _choices("Nearest that it knows", "mars-suggestions", estimate.suggestions)
+        if held_back:
+            st.button("Show anyway", key="mars-anyway", on_click=_insist)
+
+
+def _corrections(estimate: Estimate) -> None:
+    """Offer the words with a slip mended, and the place that has them for a name."""
+    if estimate.spelling:
+        _choices("Did you mean", "mars-spelling", (estimate.spelling,))
+    place = None if estimate.familiarity == "taught" else _named_place(estimate.words)
+    if place is not None:
+        st.button(
+            f"Go to {plain(place.name)} ({place.kind})",
+            key="mars-place",
+            icon=":material/location_on:",
+            on_click=lambda: _go_to(place),
+            type="tertiary",
+        )
+
+
+def _choices(label: str, key: str, options: tuple[str, ...]) -> None:
+    """Offer taught wordings to search for."""
+
+    def take() -> None:
+        words = st.session_state[key]
+        if words:
+            page_state().ask(text=words, tiles=())
+
+    # Another query has other choices: the widget must not remember what was chosen before.
+    st.session_state[key] = None
+    st.pills(label, options, key=key, on_change=take)
+
+
+def _named_place(words: str) -> Feature | None:
+    """Return the feature that has just these words for a name."""
+    found = service().gazetteer.search(words, 1)
+    if not found:
+        return None
+    names = (found[0].name, f"{found[0].name} {found[0].kind}")
+    return found[0] if fold_name(words) in map(fold_name, names) else None
+
+
+def _go_to(place: Feature) -> None:
+    grid = service().index.grid
+    number = int(grid.tile_at(place.lon, place.lat))
+    if number >= 0:
+        page_state().look_at(str(grid.names([number])[0]), number)
+        page_state().tab = "Tile"
+
+
+def _insist() -> None:
+    page_state().anyway = True
 
 
 def _follow(state: PageState) -> None:

@@ -23,6 +23,7 @@ KEY = "mars-state"
 MAX_HISTORY = 50
 """Most queries to go back through."""
 TILE_PARAM = "tile"
+ANYWAY_PARAM = "anyway"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class PageState:
     """Whose answer is shown; None for the bare planet."""
     limits: Limits = field(default_factory=Limits)
     """Limits of the present query and of the next."""
+    anyway: bool = False
+    """Whether the answer is shown although the encoder was never taught the words."""
     tile: str | None = None
     """Id of the tile that is looked at."""
     tab: str | None = None
@@ -112,6 +115,7 @@ class PageState:
         try:
             if has_subject(params):
                 self.show(query_from_params(params))
+                self.anyway = ANYWAY_PARAM in params
             else:
                 self.query = None
         except MarsMapError as error:
@@ -133,9 +137,13 @@ class PageState:
     def to_params(self) -> dict[str, list[str]]:
         """Return the address that shows this state."""
         params = query_to_params(self.query) if self.query else {}
+        if self.query and self.anyway:
+            params[ANYWAY_PARAM] = ["yes"]
         return params | ({TILE_PARAM: [self.tile]} if self.tile else {})
 
     def _become(self, query: Query) -> None:
+        # Other words are to be doubted anew.
+        self.anyway = self.anyway and self.query is not None and query.subject == self.query.subject
         self.query = query
         self.limits = Limits(query.prompts, query.region, query.top_k, query.threshold)
 

@@ -74,6 +74,7 @@ class Service:
             try:
                 result = self.search(Query("impact crater", top_k=1))
                 heat_png(result.scores, result.index.grid)
+                _ = result.estimate
             except MarsMapError as error:
                 _log.warning("%s", error)
             # Torch and its kin stay for good: without them a collection takes a tenth of the time.
