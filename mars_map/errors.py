@@ -11,6 +11,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── IndexMissingError     no index where one was expected
     ├── IndexDamagedError     an index file that is absent, truncated or not what the manifest says
     ├── IndexVersionError     an index of a format that this program does not read
+    ├── ForeignIndexError     embeddings of another program that cannot be read or placed on a grid
     ├── ModelError            encoder files that are absent or not what they should be
     ├── ModelMismatchError    an encoder asked to search an index that another model made
     ├── BasemapError          a basemap or elevation file that is absent, damaged or not of Mars
@@ -51,6 +52,10 @@ class IndexDamagedError(MarsMapError):
 
 class IndexVersionError(MarsMapError):
     """The index is of a format that this program does not read."""
+
+
+class ForeignIndexError(MarsMapError):
+    """Embeddings of another program cannot be read or lie on no grid that is known."""
 
 
 class ModelError(MarsMapError):

@@ -14,12 +14,13 @@ BELOW = {
     "planet": {"errors"},
     "encoders": {"planet", "errors", "settings"},
     "index": {"planet", "errors", "settings"},
+    "imports": {"index", "planet", "errors", "settings"},
     "search": {"encoders", "index", "planet", "errors", "settings"},
     "maps": {"search", "encoders", "index", "planet", "errors", "settings"},
     "export": {"maps", "search", "encoders", "index", "planet", "errors", "settings"},
     "evaluation": {"search", "encoders", "index", "planet", "errors", "settings"},
     "build": {"encoders", "index", "planet", "errors", "settings"},
-    "training": {"build", "search", "encoders", "index", "planet", "errors", "settings"},
+    "training": {"build", "evaluation", "search", "encoders", "index", "planet", "errors", "settings"},
 }
 TOP = {"web", "ui", "cli", "api"}
 

@@ -11,7 +11,7 @@ import click
 
 from mars_map.cli.building import build_default
 from mars_map.cli.evaluating import evaluate
-from mars_map.cli.indexes import synthesize
+from mars_map.cli.indexes import import_command, synthesize
 from mars_map.cli.pairs import pairs
 from mars_map.cli.searching import info, search, similar, verify
 from mars_map.errors import MarsMapError
@@ -46,5 +46,15 @@ def main() -> None:
     """
 
 
-for _command in (search, similar, info, verify, build_default, evaluate, pairs, synthesize):
+for _command in (
+    search,
+    similar,
+    info,
+    verify,
+    build_default,
+    evaluate,
+    pairs,
+    import_command,
+    synthesize,
+):
     main.add_command(_command)

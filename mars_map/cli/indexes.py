@@ -1,10 +1,83 @@
 """Commands that make an index of something else, and something else of an index."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
+from mars_map.errors import ForeignIndexError
+
 _DTYPES = click.Choice(["float16", "int8"])
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Index folder to write."
+)
+@click.option("--model-id", required=True, help="Name of the model that made the vectors.")
+@click.option(
+    "--model-sha256",
+    required=True,
+    help="Hash of its weights, 64 hex digits: only this model may search the index.",
+)
+@click.option("--dtype", type=_DTYPES, default="float16", show_default=True)
+@click.option("--grid", help="regular:STEP[,SOUTH,NORTH] or equal-area:HEIGHT; found if not given.")
+@click.option("--table", type=click.Path(path_type=Path), help="CSV with the rows of a .npy file.")
+@click.option("--column", help="Column with the vectors of a Parquet file.")
+@click.option(
+    "--position",
+    "anchor",
+    type=click.Choice(["centre", "corner"]),
+    default="centre",
+    show_default=True,
+    help="What of a tile the points of a CSV or Parquet file are.",
+)
+@click.option(
+    "--assume-mars",
+    is_flag=True,
+    help="Take degrees for planetocentric ones on Mars whatever CRS the file states.",
+)
+@click.option("--images", help="What was embedded, for the manifest.")
+@click.option("--licence", help="Terms of use, for the manifest.")
+def import_command(
+    source: Path, out: Path, model_id: str, model_sha256: str, grid: str | None, **options: Any
+) -> None:
+    """Make an index of SOURCE, embeddings of another program.
+
+    SOURCE is a MarsRetrieval database (features.npy, metadata.pkl, coordinates.pkl), GeoParquet as
+    Earth Index or Major TOM publish it, or a .npy file with a CSV. Nothing in it is executed.
+    """
+    from tqdm import tqdm
+
+    from mars_map.imports import import_source, open_source, parse_grid
+    from mars_map.index import ModelCard
+
+    if not re.fullmatch(r"[0-9a-f]{64}", model_sha256.lower()):
+        raise ForeignIndexError("--model-sha256 is not a sha256; give its 64 hex digits.")
+    reading = {name: options[name] for name in ("table", "column", "anchor", "assume_mars")}
+    opened = open_source(source, **reading)
+    with tqdm(total=opened.rows, unit="row", unit_scale=True, delay=2, leave=False) as bar:
+        report = import_source(
+            opened,
+            out,
+            model=ModelCard(model_id, model_sha256.lower(), opened.dim),
+            quantisation=options["dtype"],
+            grid=parse_grid(grid) if grid else None,
+            images=options["images"],
+            licence=options["licence"],
+            progress=bar.update,
+        )
+    click.echo(f"{out}: {report.imported:,} of {report.rows:,} rows of the {opened.format}.")
+    for number, what in (
+        (report.rescaled, "rows were not of length 1 and were rescaled"),
+        (report.unusable, "rows left out: zero or not finite"),
+        (report.unplaced, "rows left out: no position"),
+        (report.empty, "tiles have no vector and are never hits"),
+    ):
+        if number:
+            click.echo(f"{number:>11,} {what}")
 
 
 @click.command()
