@@ -20,7 +20,16 @@ BELOW = {
     "export": {"maps", "search", "encoders", "index", "planet", "errors", "settings"},
     "evaluation": {"search", "encoders", "index", "planet", "errors", "settings"},
     "build": {"encoders", "index", "planet", "errors", "settings"},
-    "training": {"build", "evaluation", "search", "encoders", "index", "planet", "errors", "settings"},
+    "training": {
+        "build",
+        "evaluation",
+        "search",
+        "encoders",
+        "index",
+        "planet",
+        "errors",
+        "settings",
+    },
 }
 TOP = {"web", "ui", "cli", "api"}
 

@@ -11,6 +11,8 @@ from mars_map.build.gazetteer import build_gazetteer
 from mars_map.build.inputs import Inputs
 from mars_map.build.windows import Progress, cache_windows
 from mars_map.encoders import load_image_encoder
+from mars_map.encoders.compact import read_model
+from mars_map.errors import BuildError
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.settings import MODEL_DIR
 
@@ -23,17 +25,21 @@ def build_default(
     out: Path,
     *,
     train: bool = False,
+    model: Path | None = None,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write basemaps, gazetteer, model and index into a folder, from rasters and catalogues.
 
-    train: train the encoder anew; otherwise the model in `out`, or else the one that came with the
-    program, embeds the tiles. work: folder of the windows (5.4 GB), of the checkpoint and of what
-    else is not published; `work` beside `out` unless given. What is there is used again.
+    train: train the encoder anew; otherwise the model in the folder `model`, or else the one in
+    `out`, or else the one that came with the program, embeds the tiles. work: folder of the windows
+    (8 GB), of the checkpoint and of what else is not published; `work` beside `out` unless given.
+    What is there is used again.
     Raises BuildError where an input is absent, and ModelError where a model is.
     """
     source = Inputs(Path(inputs))
+    if model is not None:
+        _check_model(model, out / "model")
     work = Path(work) if work else Path(out).parent / "work"
     progress = progress or BarProgress()
     build_gazetteer(source, out / "gazetteer.csv")
@@ -44,10 +50,19 @@ def build_default(
 
         train_default(source, work, out / "model", progress=progress)
     elif not (out / "model").is_dir():
-        shutil.copytree(MODEL_DIR, out / "model")
+        shutil.copytree(model or MODEL_DIR, out / "model")
     encoder = load_image_encoder(out / "model")
     windows = cache_windows(source, DEFAULT_GRID, work / "windows", encoder.spec, progress)
     build_index(encoder, windows, DEFAULT_GRID, out / "index", progress)
+
+
+def _check_model(model: Path, target: Path) -> None:
+    """Raise ModelError for no sound model, and BuildError where the target is another one."""
+    _, _, sha256 = read_model(model)
+    if target.is_dir() and read_model(target)[2] != sha256:
+        raise BuildError(
+            f'"{target}" holds another model than "{model}"; name another folder with --out.'
+        )
 
 
 class BarProgress:
@@ -59,8 +74,15 @@ class BarProgress:
     def __call__(self, step: str, done: int, total: int) -> None:
         """Show that a step is done so far."""
         if step != self._step:
-            self._step, self._bar = step, tqdm(total=total, desc=step, unit_scale=True)
+            # What an earlier run has done is no work of this one: rate and time left are.
+            bar = tqdm(total=total, initial=done, desc=step, unit_scale=True)
+            self._step, self._bar = step, bar
         self._bar.update(done - self._bar.n)
-        if done == total:
+        if done >= total:
             self._bar.close()
             self._step = ""
+
+    def note(self, **values: str) -> None:
+        """Show some values beside the bar until others are noted."""
+        if self._bar is not None:
+            self._bar.set_postfix(values)

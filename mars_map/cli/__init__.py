@@ -14,6 +14,7 @@ from mars_map.cli.evaluating import evaluate
 from mars_map.cli.indexes import import_command, synthesize
 from mars_map.cli.pairs import pairs
 from mars_map.cli.searching import info, search, similar, verify
+from mars_map.cli.training import train
 from mars_map.errors import MarsMapError
 
 
@@ -53,6 +54,7 @@ for _command in (
     verify,
     build_default,
     evaluate,
+    train,
     pairs,
     import_command,
     synthesize,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from mars_map.errors import BuildError
 from mars_map.settings import DATA_DIR
 
 
@@ -23,9 +24,17 @@ from mars_map.settings import DATA_DIR
     help="Folder to write.",
 )
 @click.option("--train", is_flag=True, help="Train the encoder anew first (the longest step).")
-def build_default(inputs: Path, out: Path, train: bool) -> None:
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Embed with the model in this folder; with that in --out, or the one that comes with "
+    "mars_map, if not given.",
+)
+def build_default(inputs: Path, out: Path, train: bool, model: Path | None) -> None:
     """Make everything in data/ again from rasters and catalogues."""
     from mars_map.build.default import build_default as build
 
-    build(inputs, out, train=train)
+    if train and model:
+        raise BuildError("--train makes a model and --model names one; give one of the two.")
+    build(inputs, out, train=train, model=model)
     click.echo(f"{out}: built; `mars-map verify {out / 'index'}` checks the index.")

@@ -32,13 +32,28 @@ def picture_windows(
     seen = np.zeros((n, scales), bool)
     widths = np.broadcast_to(np.array(width_km or spec.widths_km[0], float), n)
     for i, (picture, width) in enumerate(zip(pictures, widths, strict=True)):
-        grey = picture.convert("L")
+        grey = _grey(picture)
         for scale, wanted in enumerate(spec.widths_km):
             if scale == 0 or wanted <= 1.25 * width:
                 image[i, scale, 0] = _middle(grey, min(wanted / width, 1.0), p)
                 seen[i, scale] = True
     unknown = np.full((n, 2), np.nan, np.float32)
     return Windows(image, np.zeros((n, scales, p, p), np.int16), unknown), seen
+
+
+def _grey(picture: Image.Image) -> Image.Image:
+    """Return a picture in 8 bits of grey.
+
+    Deeper ones (16 bits, 32 bits, real numbers), which Pillow would cut off at 255, are stretched
+    between their percentiles 0.5 and 99.5; values that are no number or beyond 1e30 stay out of it.
+    """
+    if not picture.mode.startswith(("I", "F")):
+        return picture.convert("L")
+    values = np.asarray(picture, np.float64)
+    sound = np.abs(values) < 1e30
+    low, high = np.percentile(values[sound], (0.5, 99.5)) if sound.any() else (0.0, 1.0)
+    share = (np.where(sound, values, low) - low) / max(high - low, 1e-9)
+    return Image.fromarray(np.rint(255 * share.clip(0, 1)).astype(np.uint8))
 
 
 def _middle(picture: Image.Image, share: float, pixels: int) -> NDArray[np.uint8]:
