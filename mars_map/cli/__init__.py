@@ -11,7 +11,7 @@ import click
 
 from mars_map.cli.building import build_default
 from mars_map.cli.evaluating import evaluate
-from mars_map.cli.indexes import import_command, synthesize
+from mars_map.cli.indexes import export_index, import_command, synthesize
 from mars_map.cli.pairs import pairs
 from mars_map.cli.searching import info, search, similar, verify
 from mars_map.cli.training import train
@@ -57,6 +57,7 @@ for _command in (
     train,
     pairs,
     import_command,
+    export_index,
     synthesize,
 ):
     main.add_command(_command)

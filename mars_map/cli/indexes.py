@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from mars_map.errors import ForeignIndexError
+from mars_map.index import open_index
+from mars_map.settings import INDEX_DIR
 
 _DTYPES = click.Choice(["float16", "int8"])
 
@@ -78,6 +80,31 @@ def import_command(
     ):
         if number:
             click.echo(f"{number:>11,} {what}")
+
+
+@click.command("export-index")
+@click.argument("folder", type=click.Path(path_type=Path), default=INDEX_DIR)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["geoparquet", "stac"]),
+    default="geoparquet",
+    show_default=True,
+    help="stac: a folder with a collection, an item and the GeoParquet.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File or new folder.")
+def export_index(folder: Path, form: str, out: Path) -> None:
+    """Write the whole index FOLDER, outlines and embeddings, for other programs."""
+    from tqdm import tqdm
+
+    from mars_map.export.stac import export_stac
+    from mars_map.export.whole_index import export_geoparquet
+
+    index = open_index(folder)
+    export = export_geoparquet if form == "geoparquet" else export_stac
+    with tqdm(total=index.n_tiles, unit="tile", unit_scale=True, delay=2, leave=False) as bar:
+        export(index, out, progress=bar.update)
+    click.echo(f"{out}: the tiles of {folder} with their embeddings.")
 
 
 @click.command()
