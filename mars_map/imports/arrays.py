@@ -28,10 +28,13 @@ def marsretrieval_source(folder: Path) -> Source:
     ForeignIndexError.
     """
     vectors = open_vectors(folder / FEATURES_FILE)
+    stated = None  # read first and alone: a million pairs of Python numbers take 200 MB
+    if (folder / COORDINATES_FILE).exists():
+        stated = _coordinates(folder / COORDINATES_FILE, len(vectors))
     names = _names(folder / METADATA_FILE, len(vectors))
     corners = np.array([_corner(name) for name in names])
-    if (folder / COORDINATES_FILE).exists():
-        _check_corners(corners, _coordinates(folder / COORDINATES_FILE, len(vectors)), names)
+    if stated is not None:
+        _check_corners(corners, stated, names)
     positions = Positions(corners[:, 0], corners[:, 1], "corner")
     return Source(
         "MarsRetrieval database", folder.name, vectors.shape[1], positions, array_pieces(vectors)

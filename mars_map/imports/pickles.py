@@ -115,7 +115,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
+        self.memo: list[Any] = []
 
     def run(self, data: bytes) -> Any:
         for opcode, argument, _ in pickletools.genops(io.BytesIO(data)):
@@ -154,7 +154,14 @@ class _Reader:
         _expect(self.stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
 
     def remember(self, number: int | None) -> None:
-        self.memo[len(self.memo) if number is None else int(number)] = self.stack[-1]
+        # Every pickler counts its memo up from 0; a list takes a tenth of a dict's memory.
+        place = len(self.memo) if number is None else int(number)
+        if not 0 <= place <= len(self.memo):
+            raise ValueError("a gap in the memo")
+        self.memo[place : place + 1] = [self.stack[-1]]
+
+    def recall(self, number: int) -> None:
+        self.stack.append(self.memo[number if number >= 0 else len(self.memo)])
 
     def name(self, module: Any, name: Any) -> None:
         known = _KNOWN.get((module, name)) if isinstance(module, str) else None
@@ -206,9 +213,9 @@ _ACTIONS: dict[str, Callable[[_Reader, Any], object]] = {
     "PUT": lambda r, number: r.remember(number),
     "BINPUT": lambda r, number: r.remember(number),
     "LONG_BINPUT": lambda r, number: r.remember(number),
-    "GET": lambda r, number: r.stack.append(r.memo[int(number)]),
-    "BINGET": lambda r, number: r.stack.append(r.memo[number]),
-    "LONG_BINGET": lambda r, number: r.stack.append(r.memo[number]),
+    "GET": lambda r, number: r.recall(int(number)),
+    "BINGET": lambda r, number: r.recall(number),
+    "LONG_BINGET": lambda r, number: r.recall(number),
     "GLOBAL": lambda r, name: r.name(*name.split(" ", 1)),
     "STACK_GLOBAL": lambda r, _: r.name(*r.take(2)),
     "REDUCE": lambda r, _: r.reduce(),
