@@ -476,6 +476,7 @@ def test_the_shell_imports_and_tells_what_was_left_out(tmp_path, shuffled):
     manifest = open_index(tmp_path / "i").manifest
     assert (manifest.model.id, manifest.model.sha256) == ("MarScope", SHA)
     assert manifest.licence == "CC-BY-4.0"
+    assert "1 of the tiles have no vector" in shell("info", tmp_path / "i").output
     asked = shell("search", "dunes", "--index", tmp_path / "i")
     assert asked.exit_code == 1 and "made by the model" in asked.output
     alike = shell("similar", "--at", "137.8,-5.4", "--index", tmp_path / "i", "--top-k", "3")

@@ -14,7 +14,7 @@ from mars_map.errors import (
     IndexVersionError,
     MarsMapError,
 )
-from mars_map.index import ModelCard, open_index, verify_index, write_index
+from mars_map.index import IndexWriter, ModelCard, open_index, verify_index, write_index
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.planet.sphere import RADIUS_M
 from tests.conftest import DIM, make_index
@@ -177,3 +177,85 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BuildError):
         make_index(tmp_path / "file" / "index")
+
+
+# The writer
+
+WRITER_GRID = EqualAreaGrid(10.0)
+WRITER_MODEL = ModelCard("m", "0" * 64, 16)
+TERMS = {"source": "s", "licence": "l"}
+
+
+def writer(folder, quantisation="int8"):
+    return IndexWriter(folder, grid=WRITER_GRID, model=WRITER_MODEL, quantisation=quantisation)
+
+
+@pytest.mark.parametrize("quantisation", ["int8", "float16"])
+def test_rows_may_come_in_any_order_and_pieces(tmp_path, quantisation):
+    n = WRITER_GRID.n_tiles
+    vectors = np.random.default_rng(3).normal(size=(n, 16))
+    whole = write_index(
+        tmp_path / "a", grid=WRITER_GRID, vectors=vectors, model=WRITER_MODEL,
+        quantisation=quantisation, **TERMS,
+    )  # fmt: skip
+    assert whole.fraction_valid is None and whole.present is None
+    order = np.random.default_rng(4).permutation(n)
+    with writer(tmp_path / "b", quantisation) as file:
+        for tiles in np.array_split(order, 7):
+            file.put(tiles, vectors[tiles])
+        file.publish(**TERMS)
+    assert open_index(tmp_path / "b").manifest.files == whole.manifest.files
+
+
+def test_tiles_that_were_never_put_have_no_vector(tmp_path):
+    with writer(tmp_path / "i") as file:
+        file.put(np.array([7, 3]), np.ones((2, 16)), np.array([0.25, 1.0], np.float32))
+        file.publish(**TERMS)
+    index = open_index(tmp_path / "i")
+    assert np.flatnonzero(index.present).tolist() == [3, 7]
+    assert (index.fraction_valid[[3, 7]] == [1.0, 0.25]).all()
+    assert not index.vector(4).any() and np.linalg.norm(index.vector(7)) == pytest.approx(1)
+    table = gpd.read_parquet(index.folder / "tiles.parquet")
+    assert (table["fraction_valid"] == index.fraction_valid).all()
+    assert verify_index(index.folder) == []
+    (index.folder / "fraction_valid.npy").write_bytes(b"")
+    assert "fraction_valid.npy" in verify_index(index.folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("tiles", "vectors", "share", "sentence"),
+    [
+        ([1, 1], np.ones((2, 16)), None, "more than one vector"),
+        ([0], np.ones((1, 16)), None, "more than one vector"),  # put before
+        ([1], np.ones((1, 15)), None, "shape"),
+        ([1], np.zeros((1, 16)), None, "zero or not finite"),
+        ([1], np.full((1, 16), np.inf), None, "zero or not finite"),
+        ([1], np.ones((1, 16)), [0.0], "valid fraction"),
+        ([1], np.ones((1, 16)), [1.5], "valid fraction"),
+        ([1], np.ones((1, 16)), [np.nan], "valid fraction"),
+    ],
+)
+def test_a_row_that_cannot_be_stored_is_refused(tmp_path, tiles, vectors, share, sentence):
+    share = None if share is None else np.array(share, np.float32)
+    with writer(tmp_path / "i") as file:
+        file.put(np.array([0]), np.ones((1, 16)))
+        with pytest.raises(BuildError, match=sentence):
+            file.put(np.array(tiles), vectors, share)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_stays_until_the_new_one_is_whole(folder):
+    before = open_index(folder).digest
+    with writer(folder) as file:
+        file.put(np.array([0]), np.ones((1, 16)))  # and then no publish
+    with pytest.raises(BuildError, match="no vector"), writer(folder) as file:
+        file.publish(**TERMS)
+    assert open_index(folder).digest == before and verify_index(folder) == []
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_another_folder_is_never_replaced(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(IndexMissingError, match="not an index"):
+        writer(tmp_path / "photos")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]

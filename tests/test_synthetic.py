@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from streamlit.testing.v1 import AppTest
 
 from mars_map.cli import main
 from mars_map.errors import BuildError, IndexDamagedError
@@ -131,7 +132,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_published(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_while_writing_leaves_nothing(tmp_path):
+def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path):
     """The kernel itself refuses the bytes: files of this process may not grow past 200 kB."""
     code = (
         "import resource, sys; from mars_map.cli import main;"
@@ -144,3 +145,15 @@ def test_a_disk_that_fills_while_writing_leaves_nothing(tmp_path):
     assert done.returncode == 1
     assert "could not be written" in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_says_that_it_is_made_up(small_service, planet, monkeypatch):
+    def about():
+        from mars_map.ui.about import about_tab
+
+        about_tab()
+
+    monkeypatch.setattr(small_service, "_engine", Engine(planet, TruthEncoder(planet)))
+    test = AppTest.from_function(about, default_timeout=60).run()
+    assert not test.exception
+    assert "made up and say nothing about Mars" in test.warning[0].value

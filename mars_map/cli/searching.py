@@ -97,6 +97,9 @@ def info(folder: Path, as_json: bool) -> None:
         "created": values["created"],
         "digest": values["digest"],
     }
+    if index.present is not None:
+        blank = index.n_tiles - int(index.present.sum())
+        rows["blank"] = f"{blank:,} of the tiles have no vector and are never hits"
     if values["synthetic"]:
         rows["synthetic"] = "yes: the vectors are made up and say nothing about Mars"
     for name, value in rows.items():

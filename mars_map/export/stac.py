@@ -18,7 +18,7 @@ import numpy as np
 
 from mars_map.errors import ExportError
 from mars_map.export.provenance import program_version
-from mars_map.export.whole_index import export_geoparquet, writing
+from mars_map.export.whole_index import write_tables, writing
 from mars_map.index import TileIndex
 from mars_map.planet.grid import RegularGrid
 from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE
@@ -54,7 +54,7 @@ def export_stac(
         with tempfile.TemporaryDirectory(prefix=".stac-", dir=folder.parent) as temporary:
             staging = Path(temporary) / "stac"
             staging.mkdir()
-            export_geoparquet(index, staging / EMBEDDINGS_FILE, progress=progress)
+            write_tables(index, staging / EMBEDDINGS_FILE, progress)
             _write_json(staging / COLLECTION_FILE, stac_collection(index))
             _write_json(staging / ITEM_FILE, stac_item(index))
             _write_json(staging / MANIFEST_COPY, index.manifest.to_dict())

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,28 +38,30 @@ def export_geoparquet(
     tiles after each piece. Memory stays under 200 MB at 768 dimensions. Raises ExportError where
     the place cannot be written.
     """
-    import pyarrow.parquet as pq
-
     path = Path(path)
     if path.is_dir():
         raise ExportError(f'"{path}" is a folder; name a file to write.')
     part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
     with writing(path):
         try:
-            pieces = index_tables(index)
-            first = next(pieces)
-            with pq.ParquetWriter(
-                part, first.schema, compression="zstd", use_dictionary=False
-            ) as file:
-                file.write_table(first)
-                progress(len(first))
-                for piece in pieces:
-                    file.write_table(piece)
-                    progress(len(piece))
+            write_tables(index, part, progress)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     return path
+
+
+def write_tables(index: TileIndex, path: Path, progress: Callable[[int], object]) -> None:
+    """Write the GeoParquet file piece by piece, straight to its place. Raises OSError."""
+    import pyarrow.parquet as pq
+
+    pieces = index_tables(index)
+    first = next(pieces)
+    # Embeddings and ids hardly repeat: a dictionary of them would only cost.
+    with pq.ParquetWriter(path, first.schema, compression="zstd", use_dictionary=False) as file:
+        for piece in chain([first], pieces):
+            file.write_table(piece)
+            progress(len(piece))
 
 
 def index_tables(index: TileIndex) -> Iterator["pa.Table"]:
@@ -88,7 +91,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
+        reason = os.strerror(error.errno) if error.errno else error
         raise ExportError(
             f'"{path}" could not be written ({reason}); choose another place.'
         ) from error

@@ -97,7 +97,7 @@ def import_source(
     lie on, found if not given. images, licence: what was embedded and the terms, as the manifest
     tells them. Rows without a position, and rows that are zero or not finite, are left out and
     counted; their tiles have no vector and are never hits. progress: called with the number of rows
-    after each piece. Memory stays under 300 MB at 1.44 million rows of 768. Raises
+    after each piece. Memory stays under 400 MB at 1.44 million rows. Raises
     ForeignIndexError and BuildError.
     """
     if model.dim != source.dim:

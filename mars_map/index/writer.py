@@ -10,6 +10,7 @@ Everything is written beside the folder, with plain file writes: a full disk is 
 can be told, where a memory map would kill the process.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -220,7 +221,8 @@ class IndexWriter:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or error
+            # pyarrow has a number and a text of its own in the place of the system's words.
+            reason = os.strerror(error.errno) if error.errno else error
             raise BuildError(
                 f'The index "{self.folder}" could not be written: {reason}.'
             ) from error
