@@ -1,7 +1,9 @@
 """Indexes of other programs: every row on its tile, nothing executed, nothing silently lost."""
 
+import json
 import os
 import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mars_map.cli import main
 from mars_map.errors import ForeignIndexError, ModelMismatchError, QueryError
@@ -290,6 +294,19 @@ def test_a_value_that_holds_itself_many_times_is_read_once(tmp_path):
     assert read[0] is read[1]
 
 
+@given(st.integers(0, 5), st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=6))))
+@settings(max_examples=300, deadline=None)
+def test_a_pickle_with_damaged_bytes_is_read_or_refused(tmp_path_factory, protocol, damage):
+    data = bytearray(pickle.dumps([("E_0_2", 1.5), np.arange(3.0), np.float32(1)], protocol))
+    for where, put in damage:
+        start = where % len(data)
+        data[start : start + len(put)] = put
+    file = tmp_path_factory.getbasetemp() / "damaged.pkl"
+    file.write_bytes(data)
+    with suppress(ForeignIndexError):
+        read_pickle(file)
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_plain_values_and_arrays_read_as_pickle_reads_them(tmp_path, protocol):
     values = [
@@ -367,6 +384,31 @@ def test_degrees_of_another_kind_are_refused_unless_the_user_knows_better(tmp_pa
         open_source(path)
     index = bring(open_source(path, assume_mars=True), tmp_path / "i").index
     assert index.grid == GRID
+
+
+@pytest.mark.parametrize(
+    "geo",
+    [{"columns": []}, {"columns": {"geometry": 3}, "primary_column": "geometry"}, {"version": "1"},
+     {"primary_column": ["x"], "columns": {}}, {"primary_column": "geometry", "columns":
+      {"geometry": {"crs": None}}}, {"primary_column": "geometry", "columns": {"geometry":
+      {"crs": ["x"]}}}],
+)  # fmt: skip
+def test_metadata_without_a_crs_means_the_earth(tmp_path, shuffled, geo):
+    table = pq.read_table(earth_index(tmp_path / "e.parquet", *shuffled))
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), tmp_path / "f.parquet")
+    with pytest.raises(ForeignIndexError, match="assume-mars"):
+        open_source(tmp_path / "f.parquet")
+
+
+def test_damaged_pages_are_one_sentence(tmp_path, shuffled):
+    path = earth_index(tmp_path / "e.parquet", *shuffled)
+    data = bytearray(path.read_bytes())
+    data[2_000 : len(data) // 2] = bytes(len(data) // 2 - 2_000)
+    path.write_bytes(data)
+    with pytest.raises(ForeignIndexError) as told:
+        bring(path, tmp_path / "i")
+    assert str(path) in str(told.value)
+    assert not (tmp_path / "i").exists()
 
 
 def test_a_missing_vector_is_counted_and_another_length_refused(tmp_path, shuffled):

@@ -56,7 +56,7 @@ def parquet_source(
 
     def pieces() -> Iterator[NDArray]:
         for file in opened:
-            for batch in file.iter_batches(PIECE_ROWS, columns=[vectors]):
+            for batch in _read([file], [vectors], path, PIECE_ROWS):
                 yield _matrix(batch.column(0), dim, path)
 
     dim = _dimensions(opened[0], vectors, path)
@@ -100,11 +100,13 @@ def _check_crs(file: "pq.ParquetFile", path: Path, assume_mars: bool) -> None:
     geo = _metadata(file, "geo")
     if not geo or assume_mars:
         return
-    column = geo.get("columns", {}).get(geo.get("primary_column"), {})
+    columns = geo.get("columns")
+    column = columns.get(str(geo.get("primary_column"))) if isinstance(columns, dict) else None
+    column = column if isinstance(column, dict) else {}
     # By the specification a file that names no CRS is in longitude and latitude of WGS 84.
     stated = column.get("crs", "OGC:CRS84")
     try:
-        crs = CRS.from_user_input(stated) if stated else None
+        crs = CRS.from_user_input(stated) if isinstance(stated, (str, dict)) else None
     except CRSError:
         crs = None
     if crs is None or not _is_ours(crs):
@@ -180,19 +182,19 @@ def _from_bounds(bounds: NDArray[np.float64], anchor: Anchor) -> Positions:
 
 
 def _read(
-    files: list["pq.ParquetFile"], columns: list[str], path: Path
+    files: list["pq.ParquetFile"], columns: list[str], path: Path, rows: int = PIECE_ROWS * 8
 ) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
 
     try:
         for file in files:
-            yield from file.iter_batches(PIECE_ROWS * 8, columns=columns)
+            yield from file.iter_batches(rows, columns=columns)
     except (pa.ArrowInvalid, OSError, KeyError) as error:
         raise ForeignIndexError(f'"{path}" cannot be read whole: {error}.') from error
 
 
 def _dimensions(file: "pq.ParquetFile", column: str, path: Path) -> int:
-    for batch in file.iter_batches(1, columns=[column]):
+    for batch in _read([file], [column], path, 1):
         values = batch.column(0)
         if values[0].is_valid:
             return len(_flat(values)) or 1
