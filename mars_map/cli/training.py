@@ -56,7 +56,7 @@ _folder = click.Path(path_type=Path)
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, 1, min_open=True),
-    help="With --pairs: highest rate of the text head (0.001); the image tower's is a tenth.",
+    help="With --pairs: highest rate of the text head (0.001); the image tower's is 0.3 of it.",
 )
 @click.option(
     "--skip-bad",

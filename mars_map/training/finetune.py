@@ -1,6 +1,6 @@
 """Teaching the compact encoder a user's own pictures and captions.
 
-MiniLM stays as it is; its trained head learns, and the image tower at a tenth of the head's rate.
+MiniLM stays as it is; its trained head learns, and the image tower at 0.3 of the head's rate.
 The loss is that of the whole training, SigLIP's (Zhai et al. 2023, arXiv 2303.15343): each picture
 and caption of a batch is a yes-or-no question of its own, and a caption that several pictures share
 is right for all of them. Against forgetting the model rehearses (`Rehearsal`): without it the mean
@@ -38,6 +38,7 @@ from mars_map.encoders.compact import (
 from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import CompactNetwork, grey_layers
 from mars_map.encoders.precision import fast_precision
+from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.encoders.windows import Windows
 from mars_map.errors import BuildError
 from mars_map.evaluation.pairs import DEPTHS, Direction, rank_partners
@@ -51,6 +52,8 @@ from mars_map.training.rehearsal import Rehearsal
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 FIGURES_FILE = "figures.json"
+MOST_SENTENCES = 20_000
+"""Captions in templates that are read at the start."""
 _RUN = "fine_tuning"
 """Key of config.json that tells by which training a model was made."""
 
@@ -65,7 +68,7 @@ class FineTuneConfig:
     """Pairs a step."""
     learning_rate: float = 1e-3
     """Highest learning rate of the text head; it rises over a tenth of the steps, then falls."""
-    tower_rate: float = 0.1
+    tower_rate: float = 0.3
     """Learning rate of the image tower, as a share of the text head's."""
     rehearsal: float = 3.0
     """Weight of what must not be forgotten."""
@@ -227,6 +230,20 @@ def _writing(out: Path) -> Iterator[None]:
         ) from error
 
 
+def _in_templates(captions: list[str], minilm: MiniLM) -> torch.Tensor:
+    """Return sentence vectors (n_templates, n_captions, text_dim), the first as captions stand.
+
+    A search puts its words into prompts, so captions are learned in these as well. A large number
+    of captions is put into fewer of them: MiniLM reads about a hundred sentences a second.
+    """
+    several = max(1, MOST_SENTENCES // len(captions))
+    templates = ("{}", *DEFAULT_PROMPTS)[:several]
+    # Out of inference mode, to be differentiated.
+    return torch.stack(
+        [minilm.encode([t.replace("{}", c) for c in captions]).clone() for t in templates]
+    )
+
+
 def _held_out(n_images: int, config: FineTuneConfig) -> NDArray[np.int64]:
     """Draw the pictures that are kept out, at least two, in rising order."""
     random = np.random.default_rng((config.seed, 0))
@@ -249,7 +266,7 @@ class FineTuner:
         for image, caption in self.links.tolist():
             self.captions_of.setdefault(image, set()).add(caption)
         minilm = MiniLM()
-        self.sentences = minilm.encode(pairs.captions).clone().to(self.device)
+        self.sentences = _in_templates(pairs.captions, minilm).to(self.device)
         self.rehearsal = Rehearsal.of(
             self.base, minilm, config.rehearsed_tiles, config.rehearsed_words, config.seed
         )
@@ -291,13 +308,18 @@ class FineTuner:
         captions, caption = np.unique(self.held_links[:, 1], return_inverse=True)
         links = np.stack([image, caption], 1)
         network = network.to(self.device).eval()
-        pictures = self._picture_vectors(network, images)
+        pictures = self.picture_vectors(network, images)
         with torch.inference_mode():
-            words = network.text(self.sentences[torch.from_numpy(captions).to(self.device)])
+            words = network.text(self.sentences[0, torch.from_numpy(captions).to(self.device)])
         texts = words.float().cpu().numpy()
         return Recall(
             rank_partners(pictures, texts, links), rank_partners(texts, pictures, links[:, ::-1])
         )
+
+    def right(self, images: NDArray[np.int64], captions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which captions (m,) belong to which training pictures (n,) in any pair, (n, m)."""
+        belongs = [[c in self.captions_of[i] for c in captions.tolist()] for i in images.tolist()]
+        return np.array(belongs, bool).reshape(len(images), len(captions))
 
     def count(self) -> dict[str, Any]:
         """Tell of which pairs there are how many, and which were left out."""
@@ -351,15 +373,16 @@ class FineTuner:
     def _pair_loss(
         self, images: NDArray[np.int64], captions: NDArray[np.int64], random: np.random.Generator
     ) -> torch.Tensor:
-        sentences = self.sentences[torch.from_numpy(captions).to(self.device)]
+        template = random.integers(len(self.sentences), size=len(captions))
+        drawn = (torch.from_numpy(v).to(self.device) for v in (template, captions))
+        sentences = self.sentences[*drawn]
         sentences = sentences + self.config.text_noise * torch.randn_like(sentences)
         words = self.network.text(F.normalize(sentences, dim=1))
         windows, seen = self._windows(images)
         image, elevation = turn_and_enlarge(windows, self.config.augmentation, random, self.device)
         layers = self.network.image.layers_of(image, elevation)
         vectors = self._look(self.network, layers, seen)
-        right = [[c in self.captions_of[i] for c in captions.tolist()] for i in images.tolist()]
-        target = torch.tensor(right, dtype=torch.float32, device=self.device)
+        target = torch.from_numpy(self.right(images, captions)).float().to(self.device)
         logits = self.network.logits(vectors, words)
         loss = F.binary_cross_entropy_with_logits(logits, target, reduction="sum")
         return loss / len(images)
@@ -380,9 +403,10 @@ class FineTuner:
             return network.image(grey_layers(layers), told, seen).float()
 
     @torch.inference_mode()
-    def _picture_vectors(
+    def picture_vectors(
         self, network: CompactNetwork, images: NDArray[np.int64]
     ) -> NDArray[np.float32]:
+        """Return the unit vectors of some pictures, (n, dim) float32."""
         parts = []
         for some in np.array_split(images, -(-len(images) // BATCH)):
             windows, seen = self._windows(some)
