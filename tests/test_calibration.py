@@ -215,7 +215,7 @@ def fitted(base, scores, labels, patches) -> Calibration:
     curves = fit_curves(counts, np.log(base / (1 - base)))
     factors = np.linalg.cholesky(curves.covariance)
     landforms = tuple(
-        Landform("", "", float(b), tuple(m), tuple(f[np.tril_indices(2)]), float(sd), 0, 0, False)
+        Landform("", "", float(b), tuple(m), tuple(f[np.tril_indices(2)]), float(sd), False)
         for b, m, f, sd in zip(base, curves.mean, factors, curves.block_sd, strict=True)
     )
     return replace(toy_calibration(), landforms=landforms, prototypes=np.eye(len(base)))
@@ -583,3 +583,18 @@ def test_words_in_a_note_are_never_markup(page, text):
     for warning in test.warning:
         for sign in "<[$`*":
             assert sign not in warning.value.replace("\\" + sign, "")
+
+
+def test_about_tells_how_the_estimates_stood_up(page, made_model, monkeypatch, tmp_path):
+    *_, table = made_model
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps(table))
+    monkeypatch.setattr("mars_map.settings.MODEL_DIR", tmp_path)
+    for sha256, told in ((SentenceEncoder.sha256, True), ("0" * 64, False)):
+        (tmp_path / "config.json").write_text(json.dumps({"weights_sha256": sha256}))
+        test = page()
+        state(test).tab = "About"
+        captions = [c.value for c in test.run().caption if "brackets" in c.value]
+        assert bool(captions) == told
+        if told:
+            accepted = table["familiarity"]["other_half"]["unseen_accepted"]
+            assert f"{accepted:.0%} are taken as known" in captions[0]

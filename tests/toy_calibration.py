@@ -59,8 +59,6 @@ def toy_calibration(sha256: str = WordEncoder.sha256, **landform) -> Calibration
         "curve": (-2.0, 8.0),
         "spread": (0.1, 0.0, 0.1),
         "block_sd": 0.5,
-        "positives": 100,
-        "blocks": 9,
         "pooled": False,
     }
     landforms = tuple(

@@ -14,7 +14,7 @@ many times over. How it was fitted and checked: `mars_map.training.calibrate`.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,10 +66,6 @@ class Landform:
     """Lower triangle of the Cholesky factor of their covariance: (0,0), (1,0), (1,1)."""
     block_sd: float
     """Standard deviation of what blocks have of their own, in logits."""
-    positives: int
-    """Validation tiles that show it."""
-    blocks: int
-    """Validation blocks in which it occurs."""
     pooled: bool
     """Whether it occurs so rarely there that the curve is mostly that of all landforms."""
 
@@ -221,10 +217,9 @@ class Calibration:
     @classmethod
     def of(cls, table: dict[str, Any], tensors: dict[str, NDArray]) -> "Calibration":
         """Make a calibration from the contents of both files."""
+        names = [field.name for field in fields(Landform)]
         landforms = tuple(
-            Landform(
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()},
-            )
+            Landform(**{k: tuple(row[k]) if isinstance(row[k], list) else row[k] for k in names})
             for row in table["landforms"]
         )
         small = table["too_small"]

@@ -150,7 +150,10 @@ def calibrate(
         "weights_sha256": encoder.sha256,
         "resolution_km": RESOLUTION_KM,
         "familiarity": familiarity,
-        "landforms": [asdict(landform) for landform in landforms],
+        "landforms": [
+            asdict(landform) | examples
+            for landform, examples in zip(landforms, _examples(counts), strict=True)
+        ],
         "wordings": list(zip(vocabulary.wordings, vocabulary.landforms.tolist(), strict=True)),
         "words": list(vocabulary.words),
         "too_small": [
@@ -244,7 +247,7 @@ def set_limits(words: Words) -> tuple[Vocabulary, dict[str, Any]]:
     threshold = _best_threshold(u[chosen["u"]], n[chosen["n"]])
     rows = words.rows(unseen)
     stolen = words.likeness.small[rows].max(1) - words.likeness.taught[rows].max(1)
-    margin = float(np.round(np.quantile(stolen[chosen["u"]], 1 - STOLEN), 3))
+    margin = round(float(np.quantile(stolen[chosen["u"]], 1 - STOLEN)), 3)
     right = np.array([i for i, _ in words.unseen])
     each = words.vocabulary.by_landform(words.likeness.taught[rows])
     temperature = min(
@@ -291,7 +294,7 @@ def _best_threshold(known: NDArray, unknown: NDArray) -> float:
     middles = (values[1:] + values[:-1]) / 2
     cost = [(known < m).mean() + (unknown >= m).mean() for m in middles]
     best = middles[np.flatnonzero(cost == np.min(cost))]
-    return float(np.round(best[len(best) // 2], 3))
+    return round(float(best[len(best) // 2]), 3)
 
 
 def _surprise(logits: NDArray, right: NDArray[np.int64]) -> float:
@@ -431,10 +434,16 @@ class Outcome:
     truth: float
 
 
+def _examples(counts: Counts) -> list[dict[str, int]]:
+    """Return how many validation tiles and patches show each landform."""
+    tiles, patches = counts.present.sum((1, 2)), (counts.present.sum(2) > 0).sum(1)
+    return [{"positives": int(n), "patches": int(k)} for n, k in zip(tiles, patches, strict=True)]
+
+
 def _landforms(
     glossary: Glossary, curves: Curves, base: NDArray[np.float64], counts: Counts
 ) -> tuple[Landform, ...]:
-    tiles, patches = counts.present.sum((1, 2)), (counts.present.sum(2) > 0).sum(1)
+    examples = _examples(counts)
     factors = np.linalg.cholesky(curves.covariance)
     return tuple(
         Landform(
@@ -444,9 +453,9 @@ def _landforms(
             curve=_rounded(curves.mean[i]),
             spread=_rounded(factors[i][np.tril_indices(2)]),
             block_sd=round(float(curves.block_sd[i]), 4),
-            positives=int(tiles[i]),
-            blocks=int(patches[i]),
-            pooled=bool(tiles[i] < LEAST_TILES or patches[i] < LEAST_PATCHES),
+            pooled=(
+                examples[i]["positives"] < LEAST_TILES or examples[i]["patches"] < LEAST_PATCHES
+            ),
         )
         for i, key in enumerate(glossary.keys)
     )
