@@ -31,7 +31,7 @@ class MiniLM:
     """The frozen sentence encoder. Raises ModelError where its files are absent or altered."""
 
     def __init__(self) -> None:
-        folder = _model_folder()
+        folder = model_folder()
         _check_weights(folder / "model.safetensors")
         # By the tokenizers library alone: transformers' wrapper adds nothing that is needed here.
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -70,7 +70,8 @@ class MiniLM:
         return torch.nn.functional.normalize(total / mask.sum(1, keepdim=True), dim=1)
 
 
-def _model_folder() -> Path:
+def model_folder() -> Path:
+    """Return the folder of MiniLM's files. Raises ModelError where it is not installed."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise ModelError(
