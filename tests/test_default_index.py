@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from mars_map.encoders import load_text_encoder
@@ -53,14 +52,13 @@ def test_most_of_the_best_hits_lie_where_mars_has_them(engine, words, lon, lat, 
 
 
 def test_a_tile_finds_its_own_kind(engine):
-    olympus = int(engine.index.grid.tile_at(-133.5, 17.5))
-    name = str(engine.index.grid.names([olympus])[0])
+    melas = int(engine.index.grid.tile_at(-72.5, -10.5))
+    name = str(engine.index.grid.names([melas])[0])
     result = engine.search(Query(tiles=(name,), top_k=20))
-    assert olympus not in result.hits, "an example is not its own hit"
+    assert melas not in result.hits, "an example is not its own hit"
     lon, lat = (c[result.hits] for c in engine.index.grid.centers)
-    volcanoes = [(-133.9, 18.6), (-120.4, -8.3), (-112.9, 0.8), (-104.5, 11.9), (-110.6, 40.5)]
-    near = [great_circle_m(lon, lat, *summit) < 500_000 for summit in volcanoes]
-    assert np.any(near, axis=0).mean() > 0.5
+    inside = (lon > -95) & (lon < -25) & (lat > -18) & (lat < 2)
+    assert inside.mean() > 0.8, "canyons look like canyons, and they lie in Valles Marineris"
 
 
 def test_the_figures_beside_the_model_beat_chance():
@@ -69,6 +67,6 @@ def test_the_figures_beside_the_model_beat_chance():
         "crater canyon chaos volcano dunes wrinkle_ridge polar_cap channel landslide graben glacier"
     )
     for key in named.split():
-        measured = figures["landforms"][key]
+        measured = figures["test"]["landforms"][key]
         for words in ("trained", "unseen"):
             assert measured[words] > 1.2 * measured["base_rate"], key

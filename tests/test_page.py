@@ -249,10 +249,13 @@ def test_about_names_index_and_model(page, small_index):
 
 def test_figures_are_shown_only_for_the_model_that_they_belong_to(page, tmp_path, monkeypatch):
     row = {"tiles": 9, "base_rate": 0.05, "trained": 0.5, "unseen": 0.4, "similar": 0.3}
-    figures = {"tiles": 100, "mean": row, "landforms": {"chaos": row}}
+    cells = {"cells": 50, "mean": row, "classes": {"chaos": row}}
+    figures = {
+        "test": {"tiles": 100, "mean": row, "landforms": {"chaos": row}, "one_degree": cells}
+    }
     (tmp_path / "figures.json").write_text(json.dumps(figures))
     monkeypatch.setattr("mars_map.settings.MODEL_DIR", tmp_path)
-    for sha256, tables in ((WordEncoder.sha256, 1), ("0" * 64, 0)):
+    for sha256, tables in ((WordEncoder.sha256, 2), ("0" * 64, 0)):
         (tmp_path / "config.json").write_text(json.dumps({"weights_sha256": sha256}))
         test = page()
         state(test).tab = "About"

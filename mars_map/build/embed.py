@@ -14,8 +14,8 @@ from mars_map.planet.grid import Grid
 CHUNK = 2048
 """Tiles between two reports of progress."""
 SOURCE = (
-    "Viking MDIM 2.1 colour mosaic on its 1 km grid (NASA/USGS) and MGS MOLA elevation, MEGDR at "
-    "4 pixels a degree sharpened to 2.6 km (NASA PDS)"
+    "Viking MDIM 2.1 colour mosaic on its 1 km grid (NASA/USGS), MGS MOLA elevation, MEGDR at "
+    "4 pixels a degree sharpened to 2.6 km (NASA PDS), and MGS TES thermal inertia and albedo"
 )
 LICENCE = "Inputs in the public domain; vectors and model under the terms of this repository"
 

@@ -203,7 +203,6 @@ def read_model(folder: Path) -> tuple[CompactNetwork, str, str]:
                 f'"{folder / WEIGHTS_FILE}" is not the file that was published: its hash differs.'
             )
         values = dict(config["network"])
-        values.setdefault("told", False)  # the first encoder was not told
         spec = values.pop("windows")
         spec = WindowSpec(int(spec["pixels"]), tuple(float(w) for w in spec["widths_km"]))
         widths = tuple(int(w) for w in values.pop("widths"))

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from mars_map import settings
+from mars_map.search.calibration import CALIBRATION_FILE
 from mars_map.ui.text import fact_table
 from mars_map.web import service
 
@@ -42,29 +43,58 @@ def about_tab() -> None:
     figures = read_figures(settings.MODEL_DIR, manifest.model.sha256)
     if figures:
         _show_figures(figures)
+    calibration = read_figures(settings.MODEL_DIR, manifest.model.sha256, CALIBRATION_FILE)
+    if calibration:
+        _show_checks(calibration)
     st.caption("Keys: / to type a query, n and p for the next and previous hit, Esc to close.")
 
 
-def read_figures(folder: Path, sha256: str) -> dict[str, Any] | None:
+def read_figures(folder: Path, sha256: str, file: str = FIGURES_FILE) -> dict[str, Any] | None:
     """Return what was measured of the model with that hash; None where that is not recorded."""
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        figures = json.loads((folder / FIGURES_FILE).read_text(encoding="utf-8"))
+        figures = json.loads((folder / file).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return figures if config.get("weights_sha256") == sha256 else None
 
 
 def _show_figures(figures: dict[str, Any]) -> None:
+    test = figures["test"]
     st.markdown("**How good the encoder is**")
     st.caption(
-        f"Average precision on {figures['tiles']:,} tiles of areas that the training never saw: "
+        f"Average precision on {test['tiles']:,} tiles of areas that the training never saw: "
         "queries in wordings that it was trained on, in other wordings, and by an example tile. "
         "Chance is the precision of a random order."
     )
-    rows = pd.DataFrame.from_dict(figures["landforms"], orient="index")[list(COLUMNS)]
-    rows.loc["mean"] = [figures["mean"][name] for name in COLUMNS]
-    rows.index = rows.index.str.replace("_", " ")
-    table = rows.rename(columns=COLUMNS).rename_axis("Landform")
-    number = st.column_config.NumberColumn(format="%.2f", width=58)
+    _figure_table(test["landforms"], test["mean"], "Landform")
+    cells = test["one_degree"]
+    st.caption(
+        f"The same on {cells['cells']:,} cells of one degree, by catalogues and named features "
+        "alone: every cell where none is listed counts as wrong."
+    )
+    _figure_table(cells["classes"], cells["mean"], "Class")
+
+
+def _figure_table(rows: dict[str, dict[str, float]], mean: dict[str, float], heading: str) -> None:
+    frame = pd.DataFrame.from_dict(rows, orient="index")[list(COLUMNS)]
+    frame.loc["mean"] = [mean[name] for name in COLUMNS]
+    frame.index = frame.index.str.replace("_", " ")
+    table = frame.rename(columns=COLUMNS).rename_axis(heading)
+    number = st.column_config.NumberColumn(format="%.3f", width=58)
     st.dataframe(table, column_config=dict.fromkeys(COLUMNS.values(), number))
+
+
+def _show_checks(calibration: dict[str, Any]) -> None:
+    """Tell how well estimates and the limits of what is known stood up on ground left out."""
+    test = calibration["checks"]["test"]["unseen, best 0.3%"]
+    words = calibration["familiarity"]["other_half"]
+    st.markdown("**What its estimates are worth**")
+    st.caption(
+        f"Of {test['queries']:,} queries in wordings that it was never taught, on areas that "
+        f"neither training nor calibration saw, the interval held the true share of right hits in "
+        f"{test['interval_holds']:.0%}; it is meant to in 90 %. On average "
+        f"{test['mean_estimate']:.0%} were expected and {test['mean_truth']:.0%} were right. "
+        f"It accepts {words['unseen_accepted']:.0%} of such wordings, and "
+        f"{words['never_accepted']:.0%} of words for no landform of Mars."
+    )
