@@ -14,6 +14,7 @@ from mars_map.build.windows import Progress
 from mars_map.encoders.compact import CompactImageEncoder, CompactTextEncoder, write_model
 from mars_map.encoders.network import NetworkConfig
 from mars_map.planet.grid import Grid
+from mars_map.training.calibrate import write_calibration
 from mars_map.training.cells import CELLS, CellTruth
 from mars_map.training.data import GRID, TrainingData, prepare_data
 from mars_map.training.figures import Judge, measure_cells, measure_figures
@@ -39,7 +40,7 @@ def train_default(
     model_id: str = MODEL_ID,
     watch: Report = lambda state: None,
 ) -> dict:
-    """Train the compact encoder, write its folder and return its figures on the test blocks.
+    """Train, measure and calibrate the compact encoder; write its folder and return its figures.
 
     work: folder for windows and checkpoint; a training that was cut short goes on from there.
     watch: told of each checkpoint, when losses.csv and validation.csv in `work` are up to date.
@@ -67,6 +68,7 @@ def train_default(
         "validation": _measure(inputs, data, out, split.validation_tiles, progress),
     }
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_calibration(out, data.windows, data.labels, data.glossary, split, progress)
     return figures
 
 
