@@ -18,6 +18,7 @@ lint: .venv/.test
 benchmark: .venv/.test chromium
 	$(BIN)/python -m benchmarks.query
 	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.embedding
 	$(BIN)/python -m benchmarks.page
 
 .venv/bin/python:

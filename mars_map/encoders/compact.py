@@ -34,6 +34,8 @@ from mars_map.errors import ModelError, QueryError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+FEW_TEXTS = 8
+"""Sentences that are encoded on one thread; a query has three."""
 BATCH = 64
 """Tiles that are embedded at a time; more only spill the processor's cache."""
 
@@ -56,13 +58,13 @@ class CompactTextEncoder:
         """
         for text in texts:
             check_script(text)
-        with _one_thread():
+        with _threads_for(texts):
             return self._head(self._minilm.encode(texts)).numpy()
 
     @torch.inference_mode()
     def encode_sentences(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return MiniLM's unit vector a text, before the trained head, (n, 384) float32."""
-        with _one_thread():
+        with _threads_for(texts):
             return self._minilm.encode(texts).numpy()
 
     def has_word(self, word: str) -> bool:
@@ -139,14 +141,14 @@ def tower_inputs(tower: ImageTower, windows: Windows) -> tuple[torch.Tensor, tor
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep a short calculation on the calling thread.
+def _threads_for(texts: Sequence[str]) -> Iterator[None]:
+    """Keep a query's few sentences on the calling thread; many are shared among all.
 
-    Three sentences are too little to share, and on a machine with other work torch's threads spend
-    their time waiting for each other: 577 ms on two threads, 37 ms on one.
+    On a machine with other work two threads take as long for three sentences as one, and longer
+    where something else has loaded OpenMP before `mars_map` could tell it to wait patiently.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1 if len(texts) <= FEW_TEXTS else threads)
     try:
         yield
     finally:
