@@ -58,7 +58,7 @@ def toy_calibration(sha256: str = WordEncoder.sha256, **landform) -> Calibration
         "base_rate": 0.2,
         "curve": (-2.0, 8.0),
         "spread": (0.1, 0.0, 0.1),
-        "block_sd": 0.5,
+        "scatter": 0.5,
         "pooled": False,
     }
     landforms = tuple(

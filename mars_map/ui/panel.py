@@ -37,8 +37,8 @@ ESTIMATE_HELP = (
     "Learned on blocks of the planet that the encoder was not trained on: how often tiles with "
     "such scores show the landform within about 30 km of their centre, by catalogues, named "
     "features and measured terrain. Tiles of which these cannot tell are left out. The brackets "
-    "hold the true share nine times in ten. They are wide where blocks differ, or where few "
-    "examples are known."
+    "are meant to hold the true share nine times in ten; About tells how often they did. They are "
+    "wide where blocks differ, or where few examples are known."
 )
 
 
