@@ -1,10 +1,8 @@
 """A server on a free port, and a Chromium whose network ends at this machine."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,22 +18,10 @@ expect.set_options(timeout=WAIT_MS)
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """Start the application as `make run` does, on a free port; its address."""
-    with started() as address:
-        yield address
-
-
-@contextmanager
-def started(**environment: str) -> Iterator[str]:
-    """Start the application with some environment variables; its address."""
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", "0"]
     command += ["--server.headless", "true"]
     with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | environment,
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         lines = []
         for line in process.stdout:

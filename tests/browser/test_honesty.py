@@ -1,56 +1,10 @@
 """What the page says of words that it knows, half knows and does not know."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
-import pytest
 from playwright.sync_api import Page, expect
 
-from mars_map.index import open_index
-from mars_map.search.calibration import CALIBRATION_FILE
-from mars_map.settings import INDEX_DIR, MODEL_DIR
-from tests.browser.conftest import started
 from tests.browser.test_journeys import painted, search
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server whose model is calibrated: the default one, or a copy with made-up labels."""
-    if (MODEL_DIR / CALIBRATION_FILE).is_file():
-        model = MODEL_DIR
-    else:
-        model = calibrated_copy(tmp_path_factory.mktemp("model"))
-    with started(MARS_MAP_MODEL=str(model)) as address:
-        yield address
-
-
-def calibrated_copy(folder: Path) -> Path:
-    """Copy the default model and calibrate it on labels that follow its own scores."""
-    from mars_map.encoders.compact import CompactTextEncoder
-    from mars_map.training.calibrate import calibrate
-    from mars_map.training.split import Split
-    from mars_map.training.texts import Glossary
-
-    for name in ("config.json", "weights.safetensors"):
-        (folder / name).write_bytes((MODEL_DIR / name).read_bytes())
-    glossary, index = Glossary.load(), open_index(INDEX_DIR)
-    keys = ("crater", "dunes", "canyon", "slope", "chaos", "valley_network", "polar_cap")
-    some = replace(
-        glossary,
-        trained={key: glossary.trained[key] for key in keys},
-        unseen={key: glossary.unseen[key] for key in keys},
-    )
-    vectors = index.vectors[:].astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    towards = CompactTextEncoder(folder).encode_text([some.trained[key][0] for key in keys])
-    chance = 1 / (1 + np.exp(9.0 - 15.0 * vectors @ towards.T))
-    labels = (np.random.default_rng(0).random(chance.shape) < chance).astype(np.int8)
-    labels[:, keys.index("valley_network")] = 0  # what is never there is expected nowhere
-    calibrate(folder, vectors, labels, some, Split.load())
-    return folder
 
 
 def bare_planet(page: Page) -> None:
