@@ -3,9 +3,9 @@
 MiniLM stays as it is; its trained head learns, and the image tower at 0.3 of the head's rate.
 The loss is that of the whole training, SigLIP's (Zhai et al. 2023, arXiv 2303.15343): each picture
 and caption of a batch is a yes-or-no question of its own, and a caption that several pictures share
-is right for all of them. Against forgetting the model rehearses (`Rehearsal`); docs/training.md has
-the measurements that speak for it. A pull of the weights towards the base model's would be simpler,
-and would hold weights that do not matter as firmly as those that do.
+is right for all of them. Against forgetting the model rehearses (`Rehearsal`). A pull of the
+weights towards the base model's would be simpler, and would hold weights that do not matter as
+firmly as those that do.
 
 Statistics of the batch normalisation stay those of the planet: a user's pictures have no relief.
 """
