@@ -120,6 +120,10 @@ class CompactImageEncoder:
             parts.append(vectors.float().cpu().numpy())
         return np.concatenate(parts)
 
+    def encode_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Return one unit vector a picture of unknown width, as every model of images does."""
+        return self.encode_pictures(pictures)
+
 
 @torch.inference_mode()
 def tower_vectors(tower: ImageTower, windows: Windows) -> NDArray[np.float32]:
