@@ -2,7 +2,7 @@
 
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
-import { RegionTools } from "./drawing.js";
+import { Drawing, RegionTools } from "./drawing.js";
 import { Footprints, Graticule, Heat, PLANET, TileMark, corners } from "./layers.js";
 import { Legend } from "./legend.js";
 import { Grid } from "./mars.js";
@@ -84,7 +84,9 @@ class MarsMap {
     const notice = (text) => this.notice(text);
     this.legend = new Legend(description, this.preferences);
     this.places = new Places((place) => this.goToPlace(place), notice);
-    this.tools = new RegionTools(this.leaflet, (region) => this.send("region", region), notice);
+    this.drawing = new Drawing(this.leaflet);
+    const choose = (region) => this.send("region", region);
+    this.tools = new RegionTools(this.leaflet, this.drawing, choose, notice);
     this.status = new StatusLine(this.leaflet, description, this.preferences);
     const bar = element("div", { className: "mm-top" }, [this.places.node, this.tools.node]);
     this.busy = element("div", { className: "mm-busy", hidden: true });
@@ -182,7 +184,7 @@ class MarsMap {
   }
 
   clicked({ lng, lat }) {
-    if (this.tools.active) return;
+    if (this.drawing.active) return;
     const tile = this.grid.tileAt(lng, lat);
     if (tile < 0 || Math.abs(lng) > 180) return;
     this.select(tile);
@@ -233,7 +235,6 @@ class MarsMap {
 
   key(event) {
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-    if (event.key === "Escape" && this.tools.stop()) event.stopPropagation();
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") {
       event.preventDefault();

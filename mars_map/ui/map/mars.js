@@ -25,6 +25,31 @@ export function formatLatitude(lat, digits = 2) {
   return `${Math.abs(lat).toFixed(digits)}° ${lat < 0 ? "S" : "N"}`;
 }
 
+const PATH_STEP_DEGREES = 2;
+
+/**
+ * The points [lat, lon] of an outline whose edges are straight in longitude and latitude, close
+ * enough together that it runs right in any projection. points: [[lon, lat], ...].
+ */
+export function straightPath(points, closed = false) {
+  return alongEdges(points, closed, ([lon1, lat1], [lon2, lat2]) => {
+    const steps = Math.ceil(Math.max(Math.abs(lon2 - lon1), Math.abs(lat2 - lat1)) / PATH_STEP_DEGREES);
+    return Array.from({ length: Math.max(steps, 1) }, (_, i) => {
+      const share = i / Math.max(steps, 1);
+      return [lat1 + share * (lat2 - lat1), lon1 + share * (lon2 - lon1)];
+    });
+  });
+}
+
+/** Join the points that `edge` makes of each pair of corners, the first included, the last not. */
+function alongEdges(points, closed, edge) {
+  const path = [];
+  const ends = closed ? [...points.slice(1), points[0]] : points.slice(1);
+  ends.forEach((end, i) => path.push(...edge(points[i], end)));
+  if (!closed && points.length) path.push([points.at(-1)[1], points.at(-1)[0]]);
+  return path;
+}
+
 /**
  * The tile grid, as mars_map.planet.grid defines it: rows from south to north, `columns[r]` tiles
  * in row r from -180 eastward, numbered in that order.
