@@ -4,11 +4,15 @@ import errno
 import io
 import json
 import os
+import re
 import resource
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import geopandas as gpd
 import numpy as np
@@ -20,6 +24,7 @@ import rasterio
 
 from mars_map.errors import ExportError
 from mars_map.export import EXPORTERS, Provenance, export_bytes, export_result, file_name
+from mars_map.export.citation import citation_text, references
 from mars_map.export.shapefile import shorten
 from mars_map.export.spreadsheet import defuse
 from mars_map.maps.footprints import COLUMNS, to_geodataframe
@@ -29,6 +34,7 @@ from mars_map.search import Query
 DATE = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
 VECTOR_FORMATS = ("geojson", "shapefile", "gpkg", "parquet")
 AWKWARD = """crater "Gale", dunes; =1+1 <b>Žulanka</b> {{ 7 * 7 }} 山 🦀 it's"""
+KML = "{http://www.opengis.net/kml/2.2}"
 vector_formats = pytest.mark.parametrize("form", VECTOR_FORMATS)
 
 
@@ -71,7 +77,9 @@ def test_columns_come_back(planet_result, form, tmp_path):
 
 
 def test_csv_comes_back(planet_result):
-    table = pd.read_csv(io.BytesIO(export_bytes(planet_result, "csv", date=DATE)))
+    data = io.BytesIO(export_bytes(planet_result, "csv", date=DATE))
+    # Twelve hex digits such as 6828364381e0 would be a number.
+    table = pd.read_csv(data, dtype={"index": str})
     sent = to_geodataframe(planet_result, DATE).drop(columns="geometry")
     assert list(table.columns) == list(COLUMNS)
     pd.testing.assert_frame_equal(table, pd.DataFrame(sent), check_dtype=False)
@@ -100,6 +108,74 @@ def test_geojson_says_that_it_is_on_mars(small_result):
 def test_geoparquet_gives_the_crs_back_whole(small_result, tmp_path):
     frame = read(export_bytes(small_result, "parquet"), "parquet", tmp_path)
     assert frame.crs.to_authority() == ("IAU_2015", "49900")
+
+
+def test_kml_lands_where_it_left(planet_result, tmp_path):
+    path = tmp_path / "hits.kml"
+    path.write_bytes(export_bytes(planet_result, "kml", date=DATE))
+    frame = pyogrio.read_dataframe(path, layer="hits")
+    sent = to_geodataframe(planet_result, DATE)
+    np.testing.assert_allclose(frame.bounds.to_numpy(), sent.bounds.to_numpy(), atol=1e-6)
+    assert frame.geometry.is_valid.all()
+    for name in ("rank", "score", "lon", "lat", "west", "south", "east", "north"):
+        np.testing.assert_allclose(frame[name], sent[name], atol=1e-6)
+    assert frame["tile"].tolist() == sent["tile"].tolist()
+
+
+def test_kml_says_that_it_is_on_mars(planet_result):
+    root = ElementTree.fromstring(export_bytes(planet_result, "kml", date=DATE))
+    assert root.get("hint") == "target=mars"
+    document = root.find(f"{KML}Document")
+    assert document.findtext(f"{KML}name") == f"{AWKWARD} · Mars"
+    assert "on Mars, not on the Earth" in document.findtext(f"{KML}description")
+    record = json.loads(document.findtext(f"{KML}ExtendedData/{KML}Data/{KML}value"))
+    assert record == Provenance(planet_result, DATE).to_dict()
+
+
+def test_kml_colours_run_with_the_score(planet_result):
+    root = ElementTree.fromstring(export_bytes(planet_result, "kml"))
+    used = [node.text for node in root.iter(f"{KML}styleUrl")]
+    levels = [int(name.removeprefix("#score")) for name in used]
+    assert levels == sorted(levels, reverse=True) and {levels[0], levels[-1]} == {0, 15}
+    assert {f"#{style.get('id')}" for style in root.iter(f"{KML}Style")} >= set(used)
+
+
+def test_kml_bends_wide_outlines_along_their_parallels(planet_result):
+    """Google Earth draws edges as great circles, which leave a parallel near the pole."""
+    root = ElementTree.fromstring(export_bytes(planet_result, "kml"))
+    rings = [node.text.split() for node in root.iter(f"{KML}coordinates")]
+    steps = [
+        np.abs(np.diff(np.array([corner.split(",") for corner in ring], float)[:, 0])).max()
+        for ring in rings
+    ]
+    assert max(steps) <= 2.0 + 1e-6
+
+
+def test_citations_name_the_result_the_index_and_the_method(planet_result):
+    text = export_bytes(planet_result, "bib", date=DATE).decode()
+    head, *entries = re.split(r"^(?=@)", text, flags=re.MULTILINE)
+    keys = [re.match(r"@(misc|article)\{(\w+),", entry)[2] for entry in entries]
+    assert keys[:3] == ["mars_map", "mars_map_index", "mars_map_model"]
+    assert "2601.15949" in text and "2602.13961" in text and "2026-01-31" in text
+    assert planet_result.index.digest in text
+    assert "crosta2018" not in keys, "a model of others did not learn from our catalogues"
+    for entry in entries:
+        braces = re.sub(r"\\[{}]", "", entry)
+        assert braces.count("{") == braces.count("}"), entry
+    assert all(line.startswith("%") for line in head.strip().splitlines()) and "@" not in head
+
+
+def test_the_projects_own_model_cites_its_data(planet_result):
+    index = planet_result.index
+    card = replace(index.manifest.model, id="mars_map-compact-2")
+    manifest = replace(index.manifest, model=card)
+    ours = SimpleNamespace(manifest=manifest, digest=index.digest, n_tiles=index.n_tiles)
+    result = SimpleNamespace(query=planet_result.query, hits=[1], index=ours)
+    provenance = Provenance(result, DATE)
+    keys = [work.key for work in references(provenance)]
+    assert {"viking", "mola", "crosta2018", "souness2012"} <= set(keys)
+    assert len(set(keys)) == len(keys)
+    assert "doi:10.1002/2017EA000324" in citation_text(provenance)
 
 
 def test_the_heat_map_is_masked_outside_the_region(small_engine):
@@ -247,7 +323,7 @@ def test_a_link_is_followed(small_result, tmp_path):
 
 def test_unknown_formats_are_refused(small_result):
     with pytest.raises(ExportError, match="geojson"):
-        export_bytes(small_result, "kml")
+        export_bytes(small_result, "docx")
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,19 @@ import click
 
 from mars_map.cli.points import example_tile
 from mars_map.errors import ExportError, IndexDamagedError
+from mars_map.export import EXPORTERS, export_bytes, write_file
 from mars_map.index import open_index, verify_index
 from mars_map.planet.coordinates import format_point
 from mars_map.planet.regions import parse_box
-from mars_map.search import Query, Result, open_engine
+from mars_map.search import Part, Query, Result, open_engine
 from mars_map.search.query import DEFAULT_TOP_K, MAX_TOP_K
 from mars_map.search.records import hit_records, result_record
 from mars_map.settings import INDEX_DIR
 
-FORMATS = ("table", "json", "geojson", "shapefile", "gpkg", "parquet", "csv", "heat", "html")
-"""What `search` and `similar` can write; the last two are the heat GeoTIFF and a standalone map."""
+FORMATS = ("table", "json", *EXPORTERS)
+"""What `search` and `similar` can write: a table or JSON for the shell, and every export."""
 
-_TEXT_FORMATS = ("table", "json", "geojson", "csv")
+_TEXT_FORMATS = {"table", "json"} | {key for key, made in EXPORTERS.items() if made.is_text}
 
 
 def _search_options(command: Callable) -> Callable:
@@ -62,7 +63,7 @@ def _search_options(command: Callable) -> Callable:
 def search(words: str, prompts: tuple[str, ...], folder: Path, **options: Any) -> None:
     """Rank the planet's tiles by how well they match WORDS."""
     chosen = {"prompts": prompts} if prompts else {}
-    query = _query(options, text=words, **chosen)
+    query = _query(options, Part("text", words), **chosen)
     _answer(folder, query, options["form"], options["output"])
 
 
@@ -71,7 +72,7 @@ def search(words: str, prompts: tuple[str, ...], folder: Path, **options: Any) -
 @_search_options
 def similar(at: str, folder: Path, **options: Any) -> None:
     """Rank the planet's tiles by how much they look like the tile at a point."""
-    query = _query(options, tiles=(example_tile(folder, at),))
+    query = _query(options, Part("tile", example_tile(folder, at)))
     _answer(folder, query, options["form"], options["output"])
 
 
@@ -118,9 +119,15 @@ def verify(folder: Path) -> None:
     click.echo(f"{folder}: sound; every file is the one that was published.")
 
 
-def _query(options: dict[str, Any], **subject: Any) -> Query:
+def _query(options: dict[str, Any], part: Part, **prompts: Any) -> Query:
     region = parse_box(options["bbox"]) if options["bbox"] else None
-    return Query(**subject, region=region, top_k=options["top_k"], threshold=options["threshold"])
+    return Query(
+        (part,),
+        region=region,
+        top_k=options["top_k"],
+        threshold=options["threshold"],
+        **prompts,
+    )
 
 
 def _answer(folder: Path, query: Query, form: str, output: Path | None) -> None:
@@ -135,8 +142,6 @@ def _answer(folder: Path, query: Query, form: str, output: Path | None) -> None:
     if output is None:
         click.echo(data, nl=False)
     else:
-        from mars_map.export import write_file
-
         write_file(output, data)
         click.echo(f"{output}: {len(result.hits):,} hits.", err=True)
 
@@ -146,8 +151,6 @@ def _render(result: Result, form: str) -> bytes:
         return _table(result).encode()
     if form == "json":
         return (json.dumps(result_record(result), ensure_ascii=False) + "\n").encode()
-    from mars_map.export import export_bytes
-
     return export_bytes(result, form)
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mars_map.errors import ExportError
+from mars_map.export.citation import bibliography
 from mars_map.export.geojson import geojson
 from mars_map.export.geopackage import geopackage
 from mars_map.export.geoparquet import geoparquet
 from mars_map.export.heatmap import heat_geotiff
+from mars_map.export.kml import kml
 from mars_map.export.provenance import Provenance
 from mars_map.export.shapefile import shapefile
 from mars_map.export.spreadsheet import csv
@@ -40,22 +42,84 @@ class Exporter(NamedTuple):
 
     title: str
     """Name for people."""
+    use: str
+    """What it is good for, in a few words."""
     extension: str
     """End of the file's name, with its dots."""
     media_type: str
     """MIME type."""
     make: Callable[[Provenance], bytes]
     """Returns a result and its provenance as the bytes of a file."""
+    is_text: bool = False
+    """Whether people can read it, so that a shell may print it."""
+    needs_hits: bool = True
+    """Whether a file without any hit would be of no use to anybody."""
 
 
 EXPORTERS: dict[str, Exporter] = {
-    "geojson": Exporter("GeoJSON", ".geojson", "application/geo+json", geojson),
-    "shapefile": Exporter("Shapefile (zipped)", ".shp.zip", "application/zip", shapefile),
-    "gpkg": Exporter("GeoPackage", ".gpkg", "application/geopackage+sqlite3", geopackage),
-    "parquet": Exporter("GeoParquet", ".parquet", "application/vnd.apache.parquet", geoparquet),
-    "csv": Exporter("CSV table", ".csv", "text/csv", csv),
-    "heat": Exporter("Heat map (GeoTIFF)", ".tif", "image/tiff", heat_geotiff),
-    "html": Exporter("Map (HTML)", ".html", "text/html", html_page),
+    "geojson": Exporter(
+        "GeoJSON",
+        "Footprints for QGIS, web maps and scripts",
+        ".geojson",
+        "application/geo+json",
+        geojson,
+        is_text=True,
+    ),
+    "shapefile": Exporter(
+        "Shapefile (zipped)",
+        "Footprints for ArcGIS and JMARS",
+        ".shp.zip",
+        "application/zip",
+        shapefile,
+    ),
+    "gpkg": Exporter(
+        "GeoPackage",
+        "Footprints for QGIS and ArcGIS, one file",
+        ".gpkg",
+        "application/geopackage+sqlite3",
+        geopackage,
+    ),
+    "parquet": Exporter(
+        "GeoParquet",
+        "Footprints for Python and R; keeps the CRS whole",
+        ".parquet",
+        "application/vnd.apache.parquet",
+        geoparquet,
+    ),
+    "kml": Exporter(
+        "KML",
+        "Footprints for Google Earth's Mars, coloured by score",
+        ".kml",
+        "application/vnd.google-earth.kml+xml",
+        kml,
+        is_text=True,
+    ),
+    "csv": Exporter("CSV table", "A table for spreadsheets", ".csv", "text/csv", csv, is_text=True),
+    "heat": Exporter(
+        "Heat map (GeoTIFF)",
+        "The score of every tile as a raster",
+        ".tif",
+        "image/tiff",
+        heat_geotiff,
+        needs_hits=False,
+    ),
+    "html": Exporter(
+        "Map (HTML)",
+        "A map for any browser, without a server",
+        ".html",
+        "text/html",
+        html_page,
+        needs_hits=False,
+    ),
+    "bib": Exporter(
+        "Citations (BibTeX)",
+        "What to cite for this result",
+        ".bib",
+        "application/x-bibtex",
+        bibliography,
+        is_text=True,
+        needs_hits=False,
+    ),
 }
 """Every format by the name that the shell and the page call it."""
 

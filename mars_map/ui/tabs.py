@@ -13,17 +13,6 @@ from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import fact_table
 from mars_map.web import service
 
-USES = {
-    "geojson": "Footprints for QGIS, web maps and scripts",
-    "shapefile": "Footprints for ArcGIS and JMARS",
-    "gpkg": "Footprints for QGIS and ArcGIS, one file",
-    "parquet": "Footprints for Python and R; keeps the CRS whole",
-    "csv": "A table for spreadsheets",
-    "heat": "The score of every tile as a raster",
-    "html": "A map for any browser, without a server",
-}
-"""What each format is good for."""
-
 
 def hits_table(result: Result) -> None:
     """Draw the hits as a table that sorts by a click on a column; a chosen row is flown to."""
@@ -94,13 +83,25 @@ def export_tab(result: Result | None) -> None:
     if result is None:
         st.caption("Search for something first; then its hits can be taken away from here.")
         return
-    st.caption(
-        f"{len(result.hits):,} hits with score, rank, tile, centre, bounds, query, model, index "
-        "and date, in IAU_2015:49900 (Mars, planetocentric, east)."
-    )
+    _offer(result)
+
+
+def _offer(result: Result) -> None:
+    """List the formats that make sense of the result, and say what is missing for the others."""
+    if len(result.hits):
+        st.caption(
+            f"{len(result.hits):,} hits with score, rank, tile, centre, bounds, query, model, "
+            "index and date, in IAU_2015:49900 (Mars, planetocentric, east)."
+        )
+    else:
+        st.caption(
+            "There are no hits to take away: lower the threshold or widen the region. The scores "
+            "of all tiles are there all the same."
+        )
     formats = [
-        Format(key=key, title=exporter.title, use=USES.get(key, ""), name=file_name(result, key))
+        Format(key=key, title=exporter.title, use=exporter.use, name=file_name(result, key))
         for key, exporter in EXPORTERS.items()
+        if len(result.hits) or not exporter.needs_hits
     ]
     exports(result.query, formats)
 
