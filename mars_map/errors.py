@@ -15,6 +15,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── ModelError            encoder files that are absent or not what they should be
     ├── ModelMismatchError    an encoder asked to search an index that another model made
     ├── BasemapError          a basemap or elevation file that is absent, damaged or not of Mars
+    ├── CovariateError        rasters or names by which hits are limited or explained
     ├── CatalogueError        features to evaluate with that cannot be read or are not on Mars
     ├── PictureError          labelled or captioned pictures that cannot be read or compared
     ├── ExportError           a result that could not be written
@@ -68,6 +69,10 @@ class ModelMismatchError(MarsMapError):
 
 class BasemapError(MarsMapError):
     """A basemap or elevation file is absent, damaged or not of Mars."""
+
+
+class CovariateError(MarsMapError):
+    """A covariate has no such name, cannot be read, is not of Mars or covers too little."""
 
 
 class CatalogueError(MarsMapError):

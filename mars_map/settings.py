@@ -16,5 +16,8 @@ it."""
 BASEMAP_DIR = DATA_DIR / "basemap"
 """Cloud-Optimised GeoTIFFs of the embedded basemaps."""
 
+COVARIATES_DIR = DATA_DIR / "covariates"
+"""Rasters of thermal inertia and albedo."""
+
 GAZETTEER_FILE = DATA_DIR / "gazetteer.csv"
 """Named features of Mars."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mars_map.build.basemap import build_basemaps
+from mars_map.build.covariates import build_covariates
 from mars_map.build.embed import build_index
 from mars_map.build.gazetteer import build_gazetteer
 from mars_map.build.inputs import Inputs
@@ -29,7 +30,7 @@ def build_default(
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write basemaps, gazetteer, model and index into a folder, from rasters and catalogues.
+    """Write basemaps, covariates, gazetteer, model and index into a folder, from the inputs.
 
     train: train the encoder anew; otherwise the model in the folder `model`, or else the one in
     `out`, or else the one that came with the program, embeds the tiles. work: folder of the windows
@@ -44,6 +45,7 @@ def build_default(
     progress = progress or BarProgress()
     build_gazetteer(source, out / "gazetteer.csv")
     build_basemaps(source, out / "basemap", progress)
+    build_covariates(source, out / "covariates", progress)
     if train:
         # Training stands above the build; this step alone reaches up to it.
         from mars_map.training.run import train_default
