@@ -18,7 +18,8 @@ BELOW = {
     "covariates": {"planet", "errors", "settings"},
     "search": {"covariates", "encoders", "index", "planet", "errors", "settings"},
     "maps": {"search", "encoders", "index", "planet", "errors", "settings"},
-    "export": {"maps", "search", "encoders", "index", "planet", "errors", "settings"},
+    "analysis": {"maps", "search", "encoders", "index", "planet", "errors", "settings"},
+    "export": {"analysis", "maps", "search", "encoders", "index", "planet", "errors", "settings"},
     "evaluation": {"search", "encoders", "index", "planet", "errors", "settings"},
     "build": {"encoders", "index", "planet", "errors", "settings"},
     "training": {

@@ -43,7 +43,7 @@ def to_geodataframe(result: Result, date: datetime | None = None) -> "GeoDataFra
     """
     import geopandas as gpd
 
-    grid, manifest = result.index.grid, result.index.manifest
+    grid = result.index.grid
     # Also west + 360 / n has digits in the sixteenth place; neighbours still share their edge.
     bounds = np.round(grid.bounds(result.hits), 9)
     west, south, east, north = bounds.T
@@ -57,12 +57,20 @@ def to_geodataframe(result: Result, date: datetime | None = None) -> "GeoDataFra
         "south": south.round(DIGITS),
         "east": east.round(DIGITS),
         "north": north.round(DIGITS),
+        **origin_columns(result, date),
+    }
+    return gpd.GeoDataFrame(columns, geometry=box_polygons(bounds), crs=mars_crs())
+
+
+def origin_columns(result: Result, date: datetime | None = None) -> dict[str, str]:
+    """Return the columns that say where a table comes from: query, model, index and date."""
+    model = result.index.manifest.model
+    return {
         "query": result.query.label,
-        "model": f"{manifest.model.id} {manifest.model.sha256[:SHORT_HASH]}",
+        "model": f"{model.id} {model.sha256[:SHORT_HASH]}",
         "index": result.index.digest[:SHORT_HASH],
         "date": iso_date(date),
     }
-    return gpd.GeoDataFrame(columns, geometry=box_polygons(bounds), crs=mars_crs())
 
 
 def hit_arrays(result: Result) -> dict[str, list[Any]]:

@@ -1,0 +1,1 @@
+"""What hits have in common: connected units, comparison of queries, and where on Mars they lie."""
