@@ -69,7 +69,7 @@ import time; t0 = time.perf_counter()
 from mars_map.search import Query, open_engine; t1 = time.perf_counter()
 engine = open_engine(); t2 = time.perf_counter()
 tile = engine.index.grid.names([1000])[0]
-engine.search(Query(tiles=(tile,))); t3 = time.perf_counter()
+engine.search(Query.like(tile)); t3 = time.perf_counter()
 engine.encoder(); t4 = time.perf_counter()
 engine.search(Query("dunes")); t5 = time.perf_counter()
 print(t1 - t0, t2 - t1, t3 - t2, t4 - t3, t5 - t4)

@@ -371,7 +371,7 @@ def test_nothing_is_said_of_tiles_of_foreign_models_and_without_a_calibration(
 ):
     calibrated = Engine(small_index, SentenceEncoder(), calibration=toy_calibration())
     tile = small_index.grid.names([5])[0]
-    assert calibrated.search(Query(tiles=(tile,))).estimate is None
+    assert calibrated.search(Query.like(tile)).estimate is None
     assert small_engine.search(Query("dunes")).estimate is None
     other = Engine(small_index, SentenceEncoder(), calibration=toy_calibration("f" * 64))
     assert other.search(Query("dunes")).estimate is None

@@ -54,7 +54,7 @@ def test_most_of_the_best_hits_lie_where_mars_has_them(engine, words, lon, lat, 
 def test_a_tile_finds_its_own_kind(engine):
     melas = int(engine.index.grid.tile_at(-72.5, -10.5))
     name = str(engine.index.grid.names([melas])[0])
-    result = engine.search(Query(tiles=(name,), top_k=20))
+    result = engine.search(Query.like(name, top_k=20))
     assert melas not in result.hits, "an example is not its own hit"
     lon, lat = (c[result.hits] for c in engine.index.grid.centers)
     inside = (lon > -95) & (lon < -25) & (lat > -18) & (lat < 2)

@@ -460,7 +460,7 @@ def test_ranking_all_tiles_of_a_mask_changes_nothing_and_a_part_is_its_own_world
 def test_a_query_by_example_does_not_find_its_own_tile(small_engine):
     grid = small_engine.index.grid
     lon, lat = (float(v[500]) for v in grid.centers)
-    query = Query(tiles=(str(grid.names([500])[0]),))
+    query = Query.like(str(grid.names([500])[0]))
     report = evaluate_query(small_engine, query, points(lon, lat))
     assert report.outcome.n_tiles == grid.n_tiles - 1
     assert report.outcome.corrected.best.recall == 0

@@ -172,7 +172,7 @@ def test_tiles_without_a_vector_are_in_no_answer(tmp_path):
     queries = (
         Query("dunes", **everything),
         Query("dunes", threshold=-1.0, **everything),
-        Query(tiles=(example,), **everything),
+        Query.like(example, **everything),
     )
     for query in queries:
         result = engine.search(query)
@@ -186,7 +186,7 @@ def test_tiles_without_a_vector_are_in_no_answer(tmp_path):
     levels = heat_levels(result.scores, GRID, (90, 45), mask=result.region_mask)
     assert not levels[:10].any() and levels[18:27].any()
     with pytest.raises(QueryError, match="no image"):
-        engine.search(Query(tiles=(GRID.names([empty[0]])[0],)))
+        engine.search(Query.like(GRID.names([empty[0]])[0]))
 
 
 def test_a_query_by_another_model_is_refused(tmp_path, shuffled):

@@ -102,7 +102,7 @@ def test_a_bad_query_gets_one_sentence_and_leaves_the_map(page, words):
     "query",
     [
         Query("chaos terrain", top_k=7, threshold=-0.5),
-        Query(tiles=("r010c0001",), region=Box(170, -10, -170, 10)),
+        Query.like("r010c0001", region=Box(170, -10, -170, 10)),
         Query("ice", prompts=("{}", "a photo of {}"), region=LatitudeBand(60, 90)),
     ],
     ids=lambda query: query.label,
@@ -126,7 +126,12 @@ def test_a_reload_gives_the_same(page, query):
         {"q": "dunes", "min": "high"},
         {"q": "dunes", "box": "1,2"},
         {"q": "dunes", "polygon": "0,0;1,1;<script>"},
-        {"q": "dunes", "like": "r010c0001"},
+        {"part": "dunes"},
+        {"part": "-text:dunes"},
+        {"part": "text*11:dunes"},
+        {"part": "vector:AAAA:x.png"},
+        {"q": "dunes", "yes": "r999c9999"},
+        {"q": "dunes", "where": "elevation"},
         {"like": "../../etc/passwd"},
         {"like": ["r010c0001"] * 2 + ["r999c9999"]},
         {"q": "dunes", "prompt": "no place for words"},
@@ -223,7 +228,7 @@ def test_the_tile_tab_answers_for_a_tile_and_finds_its_like(page):
     facts = test.markdown[-1].value
     assert "r015c0003" in facts and "Elevation" in facts and "Rank" in facts
     test.button(key="mars-similar").click().run()
-    assert state(test).query == Query(tiles=("r015c0003",))
+    assert state(test).query == Query.like("r015c0003")
     assert payload(test)["query"] == "like=r015c0003"
 
 

@@ -8,16 +8,29 @@ from hypothesis import strategies as st
 from mars_map.encoders.prompts import DEFAULT_PROMPTS, average_vectors
 from mars_map.errors import MarsMapError, ModelMismatchError, QueryError
 from mars_map.planet.regions import Box, LatitudeBand, Polygon
-from mars_map.search import Engine, Query
+from mars_map.search import Engine, Filter, Part, Query
+from mars_map.search.parts import decode_vector, encode_vector
 from mars_map.search.scoring import best_tiles, score_all
 from tests.conftest import WordEncoder
 
 QUERIES = [
     Query("dunes inside craters"),
-    Query(tiles=("r010c0001", "r011c0002"), top_k=7, threshold=0.25),
+    Query.like("r010c0001", "r011c0002", top_k=7, threshold=0.25),
     Query("chaos", prompts=("{}", "a picture of {}"), region=Box(170, -10, -170, 10)),
     Query("кратер “x” <b>", region=LatitudeBand(-90, -60)),
     Query("ice", region=Polygon(((0, 0), (10, 0), (5, 9)))),
+    Query(
+        (
+            Part("text", "dunes", 0.7),
+            Part("text", "craters: old; new", 0.5, against=True),
+            Part("tile", "r010c0001", 0.3, name="Gale: its north"),
+            Part("vector", encode_vector(np.arange(-3.0, 13.0)), name="mine (1).png", muted=True),
+        ),
+        filters=(Filter("elevation", None, -2000.0), Filter("slope", 0.125, 3)),
+        yes=("r010c0003",),
+        no=("r011c0002", "r011c0003"),
+    ),
+    Query(yes=("r010c0003", "r010c0004")),
 ]
 
 
@@ -47,7 +60,22 @@ def test_limits_do_not_change_the_scores():
         {"text": "🏜️🌋"},
         {"text": "123 !!"},
         {"text": "dunes " * 100},
-        {"text": "dunes", "tiles": ["r010c0001"]},
+        {"parts": []},
+        {"parts": [{"kind": "text"}]},
+        {"parts": [{"kind": "sound", "value": "dunes"}]},
+        {"parts": [{"kind": "text", "value": "dunes", "weight": 0}]},
+        {"parts": [{"kind": "text", "value": "dunes", "weight": float("nan")}]},
+        {"parts": [{"kind": "text", "value": "dunes", "muted": True}]},
+        {"parts": [{"kind": "text", "value": "dunes", "against": True}]},
+        {"parts": [{"kind": "vector", "value": "not base 64!"}]},
+        {"parts": [{"kind": "vector", "value": "AAAA"}]},
+        {"no": ["r010c0001"]},
+        {"text": "dunes", "yes": ["r010c0001"], "no": ["r010c0001"]},
+        {"text": "dunes", "yes": [f"r{i:03d}c0000" for i in range(1001)]},
+        {"text": "dunes", "filters": ["elevation"]},
+        {"text": "dunes", "filters": ["elevation:5..-5"]},
+        {"text": "dunes", "filters": ["elevation:.."]},
+        {"text": "dunes", "filters": ["elevation:low..high"]},
         {"tiles": [f"r{i:03d}c0000" for i in range(51)]},
         {"text": "dunes", "top_k": 0},
         {"text": "dunes", "top_k": 1_000_000},
@@ -143,7 +171,7 @@ def test_a_threshold_cuts_the_tail(small_engine):
 def test_similar_tiles_are_near_and_the_example_is_left_out(small_engine):
     grid = small_engine.index.grid
     tile = int(grid.tile_at(137.8, -5.4))
-    result = small_engine.search(Query(tiles=(grid.names([tile])[0],), top_k=30))
+    result = small_engine.search(Query.like(grid.names([tile])[0], top_k=30))
     assert tile not in result.hits
     assert result.scores[tile] == pytest.approx(1, abs=1e-5)
     assert set(result.hits) & set(grid.neighbours(tile))
@@ -151,7 +179,7 @@ def test_similar_tiles_are_near_and_the_example_is_left_out(small_engine):
 
 def test_an_unknown_tile_is_named(small_engine):
     with pytest.raises(QueryError, match="r999c0000"):
-        small_engine.search(Query(tiles=("r999c0000",)))
+        small_engine.search(Query.like("r999c0000"))
 
 
 def test_a_repeated_query_is_answered_from_the_cache(small_engine):
@@ -186,4 +214,63 @@ def test_the_encoder_is_not_loaded_for_tiles(small_index):
         raise AssertionError("a query by tiles needs no text encoder")
 
     name = small_index.grid.names([5])[0]
-    assert len(Engine(small_index, fail).search(Query(tiles=(name,), top_k=4)).hits) == 4
+    assert len(Engine(small_index, fail).search(Query.like(name, top_k=4)).hits) == 4
+
+
+def test_a_vector_survives_the_address():
+    vector = np.random.default_rng(3).normal(size=128)
+    read = decode_vector(encode_vector(vector))
+    assert read @ vector / np.linalg.norm(vector) > 0.9999
+    assert np.linalg.norm(read) == pytest.approx(1)
+
+
+def test_parts_are_mixed_by_their_weights(small_engine, small_index):
+    encoder = WordEncoder()
+    words = average_vectors(encoder.encode_text([p.format("dunes") for p in DEFAULT_PROMPTS]))
+    tile, other = (str(name) for name in small_index.grid.names([17, 400]))
+    parts = (
+        Part("text", "dunes", 0.7),
+        Part("tile", tile, 0.3),
+        Part("tile", other, 0.5, against=True),
+        Part("tile", "r001c0000", muted=True),
+    )
+    expected = 0.7 * words + 0.3 * small_index.vector(17) - 0.5 * small_index.vector(400)
+    vector, sentence = small_engine.vector(Query(parts))
+    np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-5)
+    assert sentence == ""
+    hits = small_engine.search(Query(parts, top_k=20_000)).hits
+    assert 17 not in hits and 400 in hits, "an example is no hit of its own"
+
+
+def test_parts_that_cancel_each_other_are_refused(small_engine):
+    tile = Part("tile", "r010c0001")
+    with pytest.raises(QueryError, match="cancel"):
+        small_engine.search(Query((tile, tile.with_(against=True))))
+
+
+def test_a_vector_of_another_model_is_refused(small_engine):
+    with pytest.raises(QueryError, match="another model"):
+        small_engine.search(Query((Part("vector", encode_vector(np.ones(7))),)))
+
+
+def test_weights_of_a_single_part_and_names_do_not_change_the_scores():
+    plain = Query((Part("tile", "r010c0001"),))
+    assert Query((Part("tile", "r010c0001", 0.3, name="Gale"),)).subject == plain.subject
+
+
+def test_filters_are_applied_before_ranking(small_index):
+    height = np.linspace(-8000, 8000, small_index.n_tiles).astype(np.float32)
+    height[5] = np.nan
+    engine = Engine(small_index, WordEncoder(), covariates={"elevation": height}.__getitem__)
+    low = Filter("elevation", None, -7000.0)
+    result = engine.search(Query("dunes", filters=(low,), top_k=20_000))
+    assert set(result.hits) == set(np.flatnonzero(height <= -7000))
+    both = engine.search(
+        Query("dunes", filters=(low,), region=LatitudeBand(-90, -80), top_k=20_000)
+    )
+    assert 0 < len(both.hits) < len(result.hits)
+
+
+def test_filters_need_covariates(small_engine):
+    with pytest.raises(QueryError, match="filter"):
+        small_engine.search(Query("dunes", filters=(Filter("elevation", 0.0),)))

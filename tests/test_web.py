@@ -14,7 +14,8 @@ from mars_map import web
 from mars_map.maps.basemap import Picture
 from mars_map.maps.heat import heat_png
 from mars_map.planet.regions import Box, LatitudeBand, Polygon
-from mars_map.search import Query
+from mars_map.search import Filter, Part, Query
+from mars_map.search.parts import encode_vector
 from mars_map.search.records import result_record
 from mars_map.web import rasters
 from mars_map.web.cache import PictureCache
@@ -25,9 +26,21 @@ from tests.conftest import WordEncoder
 QUERIES = [
     Query("dunes inside craters"),
     Query("ice & <b>snow</b> = 100 %", top_k=7, threshold=-0.125),
-    Query(tiles=("r010c0001", "r011c0002"), region=Box(170, -10, -170, 10)),
+    Query.like("r010c0001", "r011c0002", region=Box(170, -10, -170, 10)),
     Query("chaos", prompts=("{}", "a picture of {}"), region=LatitudeBand(-90, -60.5)),
     Query("кратер", region=Polygon(((0, 0), (10.25, 0), (5, 9)))),
+    Query(
+        (
+            Part("text", "dunes: all & old", 0.7),
+            Part("text", "craters", 0.5, against=True, muted=True),
+            Part("tile", "r010c0001", name="Gale: its north"),
+            Part("vector", encode_vector(np.arange(-3.0, 13.0)), 0.25, name="mine (1).png"),
+        ),
+        filters=(Filter("elevation", None, -2000.0), Filter("slope", 0.125, 3)),
+        yes=("r010c0003",),
+        no=("r011c0002", "r011c0003"),
+    ),
+    Query(yes=("r010c0003",)),
 ]
 
 
@@ -147,7 +160,7 @@ def test_an_export_is_a_file_to_save(client):
         ("search?q=", 400),
         ("search?q=" + quote("🚀🚀"), 400),
         ("search?q=" + "dunes+" * 100, 400),
-        ("search?q=dunes&like=r010c0001", 400),
+        ("search?part=dunes", 400),
         ("search?like=r999c9999", 400),
         ("search?like=" + quote("<script>"), 400),
         ("search?q=dunes&k=0", 400),

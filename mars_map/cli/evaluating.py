@@ -109,9 +109,9 @@ def geolocalization(
 
     query: Query | PictureQuery
     if words is not None:
-        query = Query(text=words)
+        query = Query(words)
     elif at is not None:
-        query = Query(tiles=(example_tile(folder, at),))
+        query = Query.like(example_tile(folder, at))
     else:
         query = _picture_query(images, model, width_km)
     features = read_catalogue(catalogue)

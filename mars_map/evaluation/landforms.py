@@ -41,7 +41,7 @@ from mars_map.evaluation.landform_questions import (
 )
 from mars_map.evaluation.landform_report import ClassFigures, LandformReport
 from mars_map.evaluation.picture_files import open_files
-from mars_map.search.query import clean_text
+from mars_map.search.parts import clean_text
 
 BACKGROUND = frozenset({"other", "others", "background", "none", "unlabelled", "unlabeled"})
 """Labels that say what a picture does not show."""

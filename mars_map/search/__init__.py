@@ -2,6 +2,7 @@
 
 from mars_map.search.calibration import Estimate
 from mars_map.search.engine import Engine, Result, TextEncoder, open_engine
+from mars_map.search.parts import Filter, Part
 from mars_map.search.query import Query
 
-__all__ = ["Engine", "Estimate", "Query", "Result", "TextEncoder", "open_engine"]
+__all__ = ["Engine", "Estimate", "Filter", "Part", "Query", "Result", "TextEncoder", "open_engine"]

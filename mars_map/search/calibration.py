@@ -258,7 +258,7 @@ class Calibration:
         )
 
     def estimate(self, result: "Result", encoder: SentenceEncoder) -> Estimate | None:
-        """Estimate how many hits of a result are right; None for a query without words."""
+        """Estimate how many hits of a result are right; None unless it asks for words alone."""
         text = result.query.text
         if not text:
             return None

@@ -17,6 +17,7 @@ from mars_map.errors import ModelMismatchError, QueryError
 from mars_map.index import TileIndex, open_index
 from mars_map.planet.regions import Region
 from mars_map.search.calibration import Calibration, Estimate
+from mars_map.search.parts import Filter, Part, decode_vector
 from mars_map.search.query import Query
 from mars_map.search.scoring import best_tiles, score_all
 from mars_map.settings import INDEX_DIR, MODEL_DIR
@@ -25,6 +26,14 @@ CACHE_BYTES = 64 * 2**20
 """Most memory that cached scores may take: about a hundred queries on the embedded index."""
 ESTIMATES = 512
 """Estimates that are kept; they are small."""
+WORDINGS = 2048
+"""Vectors of words that are kept: at most 6 MB at 768 dimensions."""
+BACKGROUND_TILES = 4096
+"""Tiles drawn from the planet that feedback takes for ordinary ground."""
+
+Covariates = Callable[[str], NDArray[np.float32]]
+"""Gives a covariate's mean over each tile by its name, (n_tiles,) float32, nan where unknown;
+raises QueryError for a name that it does not have."""
 
 
 class TextEncoder(Protocol):
@@ -57,10 +66,12 @@ class Result:
     timing_ms: dict[str, float]
     """Milliseconds spent: encode, score, rank, total."""
     region_mask: NDArray[np.bool_] | None = None
-    """Whether each tile was searched: lies in the query's region and has a vector, (n_tiles,); None
-    for the whole planet."""
+    """Whether each tile was searched: lies in the query's region, passes its filters and has a
+    vector, (n_tiles,); None for the whole planet."""
     estimator: "Callable[[Result], Estimate | None] | None" = None
     """What estimates the hits; None where nothing can."""
+    refinement: str = ""
+    """What the tiles that were called right and wrong did to the query, in one sentence."""
 
     @property
     def hit_scores(self) -> NDArray[np.float32]:
@@ -83,10 +94,12 @@ class Engine:
         *,
         cache_bytes: int = CACHE_BYTES,
         calibration: Calibration | Callable[[], Calibration | None] | None = None,
+        covariates: Covariates | None = None,
     ) -> None:
         """Take an open index, and an encoder or a function that loads it at the first text query.
 
-        calibration: of the same model, or a function that loads it at the first estimate. Raises
+        calibration: of the same model, or a function that loads it at the first estimate.
+        covariates: what filters look at; without it, a query with filters is refused. Raises
         ModelMismatchError for an encoder of another model (for a function: at that query).
         """
         self.index = index
@@ -98,7 +111,9 @@ class Engine:
         self._scores = _Cache(max(cache_bytes // per_entry, 1))
         self._masks = _Cache(max(cache_bytes // 4 // index.n_tiles, 1))
         self._estimates = _Cache(ESTIMATES)
+        self._wordings = _Cache(WORDINGS)
         self._calibration = calibration
+        self._covariates = covariates
 
     def encoder(self) -> TextEncoder:
         """Return the text encoder, loaded at the first call. Raises ModelMismatchError."""
@@ -111,17 +126,17 @@ class Engine:
     def search(self, query: Query) -> Result:
         """Answer a query with the scores of all tiles and the ranked hits.
 
-        Example tiles are not among their own hits. Raises QueryError for tiles that the index does
-        not have, ModelMismatchError and ModelError where the encoder does not fit or load.
+        Example tiles, and tiles that were called wrong, are not among the hits. Raises QueryError
+        for tiles and covariates that the index does not have, ModelMismatchError and ModelError
+        where the encoder does not fit or load.
         """
         start = time.perf_counter()
-        scores, encode_ms, score_ms = self._score(query)
+        scores, refinement, encode_ms, score_ms = self._score(query)
         ranking = time.perf_counter()
-        region_mask = allowed = self._searched(query)
-        if query.tiles:
-            allowed = np.ones(self.index.n_tiles, bool) if allowed is None else allowed.copy()
-            allowed[self._tile_numbers(query)] = False
-        hits = best_tiles(scores, query.top_k, allowed=allowed, threshold=query.threshold)
+        mask = self._searched(query)
+        hits = best_tiles(
+            scores, query.top_k, allowed=self._allowed(query, mask), threshold=query.threshold
+        )
         end = time.perf_counter()
         timing = {
             "encode": encode_ms,
@@ -129,7 +144,23 @@ class Engine:
             "rank": (end - ranking) * 1e3,
             "total": (end - start) * 1e3,
         }
-        return Result(query, self.index, scores, hits, timing, region_mask, self.estimate)
+        return Result(
+            query, self.index, scores, hits, timing, mask, self.estimate, refinement=refinement
+        )
+
+    def vector(self, query: Query) -> tuple[NDArray[np.float32], str]:
+        """Return the unit vector that a query searches for, (dim,) float32, and what feedback did
+        to it, in one sentence or nothing. Raises like `search`.
+        """
+        vector = self._mixture(query) if query.active else None
+        if not query.yes and not query.no:
+            assert vector is not None, "a query without labels has parts"
+            return vector, ""
+        yes, no = self._tile_vectors(query.yes), self._tile_vectors(query.no)
+        from mars_map.search.feedback import refine
+
+        refined = refine(vector, yes, no, background=self._background)
+        return refined.vector, refined.sentence
 
     def estimate(self, result: Result) -> Estimate | None:
         """Estimate how many of a result's hits are right, or say that its words are not known.
@@ -157,55 +188,117 @@ class Engine:
             found = self._calibration
         return found if found and found.sha256 == self.index.manifest.model.sha256 else None
 
-    def _score(self, query: Query) -> tuple[NDArray[np.float32], float, float]:
+    def _score(self, query: Query) -> tuple[NDArray[np.float32], str, float, float]:
         with self._lock:
-            scores = self._scores.get(query.subject)
-        if scores is not None:
-            return scores, 0.0, 0.0
+            known = self._scores.get(query.subject)
+        if known is not None:
+            return *known, 0.0, 0.0
         start = time.perf_counter()
-        vector = self._vector(query)
+        vector, refinement = self.vector(query)
         encoded = time.perf_counter()
         scores = score_all(self.index, vector)
         scores.flags.writeable = False
         end = time.perf_counter()
         with self._lock:
-            self._scores.put(query.subject, scores)
-        return scores, (encoded - start) * 1e3, (end - encoded) * 1e3
+            self._scores.put(query.subject, (scores, refinement))
+        return scores, refinement, (encoded - start) * 1e3, (end - encoded) * 1e3
 
-    def _vector(self, query: Query) -> NDArray[np.float32]:
-        if query.text:
-            texts = fill_prompts(query.prompts, query.text)
-            return average_vectors(self.encoder().encode_text(texts))
-        vectors = [self.index.vector(tile) for tile in self._tile_numbers(query)]
-        return average_vectors(np.array(vectors))
+    def _mixture(self, query: Query) -> NDArray[np.float32]:
+        """Return the weighted sum of the parts' unit vectors, scaled to length 1."""
+        total = np.zeros(self.index.dim)
+        for part in query.active:
+            weight = -part.weight if part.against else part.weight
+            total += weight * self._part_vector(part, query.prompts)
+        length = float(np.linalg.norm(total))
+        if length < 1e-3:
+            raise QueryError("The parts of the query cancel each other; change a weight.")
+        return (total / length).astype(np.float32)
 
-    def _tile_numbers(self, query: Query) -> list[int]:
-        numbers = [self.index.grid.number_of(name) for name in query.tiles]
-        unknown = [name for name, n in zip(query.tiles, numbers, strict=True) if n < 0]
+    def _part_vector(self, part: Part, prompts: tuple[str, ...]) -> NDArray[np.float32]:
+        match part.kind:
+            case "text":
+                return self._words_vector(part.value, prompts)
+            case "tile":
+                return self._tile_vectors((part.value,))[0]
+        vector = decode_vector(part.value)
+        if len(vector) != self.index.dim:
+            raise QueryError(
+                f'The vector of "{part.label}" comes from another model: it has {len(vector)} '
+                f"dimensions, the index {self.index.dim}; give the picture again."
+            )
+        return vector
+
+    def _words_vector(self, words: str, prompts: tuple[str, ...]) -> NDArray[np.float32]:
+        with self._lock:
+            vector = self._wordings.get((words, prompts))
+        if vector is None:
+            vector = average_vectors(self.encoder().encode_text(fill_prompts(prompts, words)))
+            with self._lock:
+                self._wordings.put((words, prompts), vector)
+        return vector
+
+    def _tile_vectors(self, names: tuple[str, ...]) -> NDArray[np.float32]:
+        numbers = self._tile_numbers(names)
+        present = self.index.present
+        if present is not None and not present[numbers].all():
+            raise QueryError("The index has no image of that tile; pick one that is not blank.")
+        vectors = [self.index.vector(tile) for tile in numbers]
+        return np.array(vectors, np.float32).reshape(len(numbers), self.index.dim)
+
+    def _tile_numbers(self, names: tuple[str, ...]) -> list[int]:
+        numbers = [self.index.grid.number_of(name) for name in names]
+        unknown = [name for name, n in zip(names, numbers, strict=True) if n < 0]
         if unknown:
             raise QueryError(
                 f'The index has no tile "{unknown[0][:40]}"; click the map to pick one.'
             )
-        if self.index.present is not None and not self.index.present[numbers].all():
-            raise QueryError("The index has no image of that tile; pick one that is not blank.")
         return numbers
 
-    def _searched(self, query: Query) -> NDArray[np.bool_] | None:
+    @cached_property
+    def _background(self) -> NDArray[np.float32]:
+        """Unit vectors of tiles from all over the planet, the same in every process."""
         present = self.index.present
-        if query.region is None:
-            return present
-        mask = self._mask(query.region)
-        return mask if present is None else mask & present
+        tiles = np.arange(self.index.n_tiles) if present is None else np.flatnonzero(present)
+        some = np.random.default_rng(0).choice(
+            tiles, min(BACKGROUND_TILES, len(tiles)), replace=False
+        )
+        return np.array([self.index.vector(int(tile)) for tile in np.sort(some)])
 
-    def _mask(self, region: Region) -> NDArray[np.bool_]:
+    def _searched(self, query: Query) -> NDArray[np.bool_] | None:
+        """Return which tiles may be ranked, read-only; None for all."""
+        masks = [] if self.index.present is None else [self.index.present]
+        masks += [self._mask(limit) for limit in (query.region, *query.filters) if limit]
+        return np.logical_and.reduce(masks) if masks else None
+
+    def _allowed(self, query: Query, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        left_out = self._tile_numbers((*query.tiles, *query.no))
+        if not left_out:
+            return mask
+        allowed = np.ones(self.index.n_tiles, bool) if mask is None else mask.copy()
+        allowed[left_out] = False
+        return allowed
+
+    def _mask(self, limit: Region | Filter) -> NDArray[np.bool_]:
         with self._lock:
-            mask = self._masks.get(region)
+            mask = self._masks.get(limit)
         if mask is None:
-            mask = region.contains(*self.index.grid.centers)
+            if isinstance(limit, Filter):
+                mask = limit.passes(self.covariate(limit.covariate))
+            else:
+                mask = limit.contains(*self.index.grid.centers)
             mask.flags.writeable = False
             with self._lock:
-                self._masks.put(region, mask)
+                self._masks.put(limit, mask)
         return mask
+
+    def covariate(self, name: str) -> NDArray[np.float32]:
+        """Return a covariate's mean over each tile, (n_tiles,) float32, nan where unknown.
+
+        Raises QueryError for a name that there is not.
+        """
+        if self._covariates is None:
+            raise QueryError("This index has nothing to filter by; take the filters away.")
+        return self._covariates(name)
 
 
 def open_engine(index: TileIndex | Path | str = INDEX_DIR, model: Path | str = MODEL_DIR) -> Engine:

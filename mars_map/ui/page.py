@@ -55,7 +55,7 @@ def _workbench() -> None:
 
 def _must_wait(state: PageState) -> bool:
     """Whether the words cannot be understood yet: the map is drawn before they are."""
-    return state.query is not None and bool(state.query.text) and not service().is_warm
+    return state.query is not None and bool(state.query.words) and not service().is_warm
 
 
 def _is_held_back(state: PageState, result: Result) -> bool:

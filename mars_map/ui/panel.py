@@ -131,7 +131,7 @@ def _choices(label: str, key: str, options: tuple[str, ...]) -> None:
     def take() -> None:
         words = st.session_state[key]
         if words:
-            page_state().ask(text=words, tiles=())
+            page_state().search(words)
 
     # Another query has other choices: the widget must not remember what was chosen before.
     st.session_state[key] = None
@@ -181,7 +181,7 @@ def _show_region(region: Region | None) -> None:
 
 
 def _search_words() -> None:
-    page_state().ask(text=st.session_state["mars-words"], tiles=())
+    page_state().search(st.session_state["mars-words"])
 
 
 def _teach() -> None:
@@ -202,7 +202,7 @@ def _examples() -> None:
         words = st.session_state["mars-examples"]
         st.session_state["mars-examples"] = None
         if words:
-            page_state().ask(text=words, tiles=())
+            page_state().search(words)
 
     with st.container(key="mars-examples-box"):
         st.pills("Examples", EXAMPLES, key="mars-examples", on_change=take)

@@ -6,7 +6,8 @@ address of the page, so that a reload, a link or the browser's "back" gives the 
 map looks and how it is drawn is behind the address's # and belongs to the map component.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,7 +16,7 @@ import streamlit as st
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import MarsMapError, QueryError
 from mars_map.planet.regions import Region
-from mars_map.search import Query
+from mars_map.search import Filter, Part, Query
 from mars_map.search.query import DEFAULT_TOP_K
 from mars_map.web.params import Params, has_subject, query_from_params, query_to_params
 
@@ -32,6 +33,7 @@ class Limits:
 
     prompts: tuple[str, ...] = DEFAULT_PROMPTS
     region: Region | None = None
+    filters: tuple[Filter, ...] = ()
     top_k: int = DEFAULT_TOP_K
     threshold: float | None = None
 
@@ -64,13 +66,14 @@ class PageState:
     """What the panel's widgets show."""
 
     def ask(self, **changes: Any) -> None:
-        """Change the query: `text` or `tiles` for another subject, or any of the limits.
+        """Change the query: `parts` for another subject, `yes` and `no`, or any of the limits.
 
+        Another subject forgets which tiles were called right and wrong, unless these are given too.
         Where the new query cannot be searched, everything stays and `problem` says why.
         """
-        subject = {"text": "", "tiles": ()}
-        if not changes.keys() & subject.keys() and self.query:
-            subject = {"text": self.query.text, "tiles": self.query.tiles}
+        subject: dict[str, Any] = {"parts": (), "yes": (), "no": ()}
+        if self.query and "parts" not in changes:
+            subject = {name: getattr(self.query, name) for name in subject}
         limits = {name: v for name, v in changes.items() if name not in subject}
         subject |= {name: v for name, v in changes.items() if name in subject}
         try:
@@ -83,6 +86,62 @@ class PageState:
         except MarsMapError as error:
             self.problem = str(error)
 
+    def search(self, words: str) -> None:
+        """Ask for words alone, with the present limits."""
+        try:
+            part = Part("text", words)
+        except MarsMapError as error:
+            self.problem = str(error)
+        else:
+            self.ask(parts=(part,))
+
+    def add(self, part: Part) -> None:
+        """Add a part to the query; what was called right and wrong stays."""
+        parts = self.query.parts if self.query else ()
+        self._ask_parts((*parts, part))
+
+    def change(self, number: int, **changes: Any) -> None:
+        """Change the weight, the side or the muting of a part of the query."""
+        if self.query:
+            parts = list(self.query.parts)
+            try:
+                parts[number] = parts[number].with_(**changes)
+            except MarsMapError as error:
+                self.problem = str(error)
+            else:
+                self._ask_parts(tuple(parts))
+
+    def remove(self, number: int) -> None:
+        """Take a part out of the query; without the last one there is no query."""
+        if self.query:
+            parts = (*self.query.parts[:number], *self.query.parts[number + 1 :])
+            if parts or self.query.yes:
+                self._ask_parts(parts)
+            else:
+                self.clear()
+
+    def clear(self) -> None:
+        """Show the bare planet; the query stays in the history."""
+        self.query = None
+        self.position = len(self.history)
+
+    def call(self, tiles: Iterable[str], answer: bool | None) -> None:
+        """Call tiles right (True), wrong (False) or neither (None), and ask again."""
+        called = dict.fromkeys(tiles)
+        yes, no = (self.query.yes, self.query.no) if self.query else ((), ())
+        yes = tuple(tile for tile in yes if tile not in called)
+        no = tuple(tile for tile in no if tile not in called)
+        if answer is not None:
+            yes, no = ((*yes, *called), no) if answer else (yes, (*no, *called))
+        if self.query and not self.query.active and not yes:
+            self.clear()
+        else:
+            self.ask(yes=yes, no=no)
+
+    def _ask_parts(self, parts: tuple[Part, ...]) -> None:
+        labels = {"yes": self.query.yes, "no": self.query.no} if self.query else {}
+        self.ask(parts=parts, **labels)
+
     def show(self, query: Query) -> None:
         """Make a query the present one, and the newest of the history."""
         if query != self.query:
@@ -92,7 +151,10 @@ class PageState:
         self.tab = self.tab or "Hits"
 
     def step(self, by: int) -> None:
-        """Go back (-1) or forward (1) through the history, as far as there is any."""
+        """Go back (-1) or forward (1) through the history, as far as there is any: undo and redo.
+
+        Everything that decides the answer is part of the query, and so of the history.
+        """
         if 0 <= self.position + by < len(self.history):
             self.position += by
             self._become(self.history[self.position])
@@ -100,7 +162,7 @@ class PageState:
     def find_similar(self, tile: str) -> None:
         """Look at a tile and ask for what looks like it, with the present limits."""
         self.look_at(tile)
-        self.ask(text="", tiles=(tile,))
+        self.ask(parts=(Part("tile", tile),))
 
     def look_at(self, tile: str, number: int | None = None) -> None:
         """Show a tile in the drawer; with its number, the map flies there."""
@@ -143,9 +205,9 @@ class PageState:
 
     def _become(self, query: Query) -> None:
         # Other words are to be doubted anew.
-        self.anyway = self.anyway and self.query is not None and query.subject == self.query.subject
+        self.anyway = self.anyway and self.query is not None and query.text == self.query.text
         self.query = query
-        self.limits = Limits(query.prompts, query.region, query.top_k, query.threshold)
+        self.limits = Limits(**{one.name: getattr(query, one.name) for one in fields(Limits)})
 
 
 def page_state() -> PageState:

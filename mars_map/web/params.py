@@ -2,6 +2,11 @@
 
 q=impact crater            the words
 like=r176c0372             an example tile; repeat it for more
+part=text*0.7:dunes        a part with a weight; repeat it for more. Before the colon stands text,
+                           tile or vector; "-" before that means "but not", "~" muted. Behind the
+                           value of a tile or a vector, a second colon and its name may follow
+yes=r1c2,r1c3  no=r9c1     tiles that were called right and wrong
+where=elevation:..-2000    a filter, LOW..HIGH; repeat it for more
 prompt=a photo of {}       a template of the prompt ensemble; repeat it; absent for the default
 box=-60,-20,-30,0          region: west, south, east, north
 band=-30,30                region: south, north
@@ -9,6 +14,7 @@ polygon=0,0;10,0;5,8       region: corners as longitude,latitude
 k=500  min=0.3             top-k and threshold
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode
 
@@ -18,22 +24,23 @@ from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import QueryError, RegionError
 from mars_map.planet.coordinates import parse_latitude
 from mars_map.planet.regions import Box, LatitudeBand, Polygon, Region, parse_box
-from mars_map.search import Query
-from mars_map.search.query import DEFAULT_TOP_K
+from mars_map.search import Part, Query
+from mars_map.search.parts import parse_filter
+from mars_map.search.query import DEFAULT_TOP_K, plain_kind
 
+PART_PATTERN = re.compile(r"(~?-?)(text|tile|vector)(?:\*(\d*\.?\d+))?:(.*)", re.DOTALL)
 Params = Mapping[str, Sequence[str]]
 """Address parameters: each name with all of its values, in order."""
 
 
 def query_to_params(query: Query) -> dict[str, list[str]]:
     """Return the parameters of a query, defaults left out; `query_from_params` reads them back."""
-    params: dict[str, list[str]] = {}
-    if query.text:
-        params["q"] = [query.text]
-        if query.prompts != DEFAULT_PROMPTS:
-            params["prompt"] = list(query.prompts)
-    if query.tiles:
-        params["like"] = list(query.tiles)
+    params = _subject_params(query)
+    if query.words and query.prompts != DEFAULT_PROMPTS:
+        params["prompt"] = list(query.prompts)
+    params |= {name: [",".join(t)] for name in ("yes", "no") if (t := getattr(query, name))}
+    if query.filters:
+        params["where"] = [str(one) for one in query.filters]
     if query.region is not None:
         name, value = region_to_param(query.region)
         params[name] = [value]
@@ -42,6 +49,15 @@ def query_to_params(query: Query) -> dict[str, list[str]]:
     if query.threshold is not None:
         params["min"] = [_number(query.threshold)]
     return params
+
+
+def _subject_params(query: Query) -> dict[str, list[str]]:
+    match plain_kind(query.parts):
+        case "text":
+            return {"q": [query.text]}
+        case "tiles":
+            return {"like": list(query.tiles)}
+    return {"part": [part_to_param(part) for part in query.parts]} if query.parts else {}
 
 
 def query_string(query: Query) -> str:
@@ -54,11 +70,17 @@ def query_from_params(params: Params) -> Query:
 
     Raises QueryError, RegionError or CoordinateError with one clear sentence.
     """
+    words = _last(params, "q")
+    parts = [Part("text", words)] if words else []
+    parts += [Part("tile", tile) for tile in params.get("like", ())]
+    parts += [parse_part(text) for text in params.get("part", ())]
     return Query(
-        text=_last(params, "q"),
-        tiles=tuple(params.get("like", ())),
+        tuple(parts),
         prompts=tuple(params.get("prompt", DEFAULT_PROMPTS)),
         region=_region(params),
+        filters=tuple(parse_filter(text) for text in params.get("where", ())),
+        yes=_tiles(params, "yes"),
+        no=_tiles(params, "no"),
         top_k=_top_k(_last(params, "k")),
         threshold=_threshold(_last(params, "min")),
     )
@@ -71,8 +93,31 @@ def query_from_request(request: Request) -> Query:
 
 
 def has_subject(params: Params) -> bool:
-    """Tell whether an address asks for words or example tiles."""
-    return "q" in params or "like" in params
+    """Tell whether an address asks for anything."""
+    return not params.keys().isdisjoint(("q", "like", "part", "yes"))
+
+
+def part_to_param(part: Part) -> str:
+    """Write a part as the value of `part=`; `parse_part` reads it back."""
+    marks = "~" * part.muted + "-" * part.against
+    weight = "" if part.weight == 1.0 else f"*{_number(part.weight)}"
+    name = f":{part.name}" if part.name and part.kind != "text" else ""
+    return f"{marks}{part.kind}{weight}:{part.value}{name}"
+
+
+def parse_part(text: str) -> Part:
+    """Read "text*0.7:dunes", "-tile:r1c2", "~vector*0.3:BASE64:NAME". Raises QueryError."""
+    found = PART_PATTERN.fullmatch(text)
+    if found is None:
+        raise QueryError(
+            f'"{text[:60]}" is not a part of a query; write KIND*WEIGHT:VALUE such as '
+            "text*0.7:dunes."
+        )
+    marks, kind, weight, value = found.groups()
+    value, _, name = (value, "", "") if kind == "text" else value.partition(":")
+    return Part(
+        kind, value, float(weight or 1), against="-" in marks, muted="~" in marks, name=name
+    )
 
 
 def region_to_param(region: Region) -> tuple[str, str]:
@@ -122,6 +167,10 @@ def _region(params: Params) -> Region | None:
     if len(given) > 1:
         raise RegionError("Give one region only: a box, a latitude band or a polygon.")
     return REGION_READERS[given[0]](_last(params, given[0])) if given else None
+
+
+def _tiles(params: Params, name: str) -> tuple[str, ...]:
+    return tuple(tile for value in params.get(name, ()) for tile in value.split(",") if tile)
 
 
 def _top_k(text: str) -> int:
