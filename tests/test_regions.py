@@ -7,14 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mars_map.errors import MarsMapError, RegionError
+from mars_map.planet.gazetteer import Feature
 from mars_map.planet.geometry import split_at_antimeridian
+from mars_map.planet.grid import EqualAreaGrid
+from mars_map.planet.quadrangles import QUADRANGLES, find_quadrangle
 from mars_map.planet.regions import (
     Box,
+    Circle,
     LatitudeBand,
+    MultiPolygon,
     Polygon,
+    Quadrangle,
+    feature_circle,
     parse_box,
+    parse_circle,
     region_from_dict,
 )
+from mars_map.planet.sphere import great_circle_m
 
 REGIONS = [
     Box(-60, -20, -30, 0),
@@ -22,10 +31,28 @@ REGIONS = [
     LatitudeBand(70, 90),
     Polygon(((170, 0), (-170, 0), (-175, 20))),
     Polygon(((0, 0), (10, 0), (10, 10), (0, 10), (0, 0))),
+    MultiPolygon(
+        (
+            (((0, 0), (30, 0), (30, 30), (0, 30)), ((10, 10), (20, 10), (20, 20), (10, 20))),
+            (((170, -10), (190, -10), (190, 10), (170, 10)), ((178, -2), (182, -2), (180, 2))),
+        )
+    ),
+    Quadrangle("MC-23"),
+    Quadrangle("MC-30"),
+]
+CIRCLES = [
+    Circle(137.8, -5.4, 77),
+    Circle(179.5, 20, 300, "over 180"),
+    Circle(-179.9, -70, 1000),
+    Circle(10, 89, 200),
+    Circle(40, -90, 500),
+    Circle(0, 0, 5000),
+    Circle(-120, 60, 5000),
+    Circle(0, 80, float(np.radians(10) * 3396.19)),
 ]
 
 
-@pytest.mark.parametrize("region", REGIONS, ids=str)
+@pytest.mark.parametrize("region", [*REGIONS, *CIRCLES], ids=str)
 def test_plain_values_and_back(region):
     assert region_from_dict(region.to_dict()) == region
     assert hash(region) == hash(region_from_dict(region.to_dict()))
@@ -92,6 +119,20 @@ def test_splitting_keeps_the_area():
         lambda: region_from_dict({"kind": "disc"}),
         lambda: region_from_dict({"kind": "box", "bounds": [1, 2]}),
         lambda: region_from_dict({"kind": "polygon", "vertices": "x"}),
+        lambda: Circle(0, 0, 0),
+        lambda: Circle(0, 0, float("nan")),
+        lambda: Circle(0, 0, 6000),
+        lambda: parse_circle("0,0"),
+        lambda: parse_circle("0,0,wide"),
+        lambda: region_from_dict({"kind": "circle", "center": [0], "radius_km": 1}),
+        lambda: Quadrangle("MC-31"),
+        lambda: Quadrangle("Atlantis"),
+        lambda: Quadrangle(""),
+        lambda: MultiPolygon(()),
+        lambda: MultiPolygon(((((0, 0), (10, 10), (0, 10), (10, 0)),),)),
+        lambda: MultiPolygon(((((0, 0), (9, 0), (9, 9)), ((-1, -1), (20, -1), (20, 20))),)),
+        lambda: region_from_dict({"kind": "polygons", "polygons": [[[["x", 0]]]]}),
+        lambda: feature_circle(Feature("Utopia", "planitia", 0, 0, None)),
     ],
 )
 def test_what_encloses_nothing_is_refused_in_one_sentence(make):
@@ -104,3 +145,79 @@ def test_boxes_are_read_as_people_write_them():
     assert parse_box("-60,-20,-30,0") == Box(-60, -20, -30, 0)
     assert parse_box("60 W, 20 S, 30 W, 0") == Box(-60, -20, -30, 0)
     assert parse_box("170,-10,190,10") == Box(170, -10, -170, 10)
+
+
+def test_holes_and_parts_count():
+    region = REGIONS[5]
+    np.testing.assert_array_equal(
+        region.contains([5, 15, 175, -175, 180, 50], [5, 15, 5, 5, 0, 5]), [1, 0, 1, 1, 0, 0]
+    )
+    # 30 x 30 - 10 x 10, and 20 x 20 without a triangle of 4 x 4 / 2.
+    assert region.geometry().area == pytest.approx(800 + 400 - 8)
+
+
+def test_parts_that_meet_at_the_antimeridian_are_one_region():
+    halves = MultiPolygon(
+        (
+            (((170, 0), (180, 0), (180, 9), (170, 9)),),
+            (((-180, 0), (-170, 0), (-170, 9), (-180, 9)),),
+        )
+    )
+    assert halves.contains([180, -180, 179.999], [5, 5, 5]).all()
+    assert halves.geometry().is_valid
+
+
+@pytest.mark.parametrize("circle", CIRCLES, ids=str)
+def test_a_circle_and_its_outline_enclose_the_same(circle):
+    random = np.random.default_rng(3)
+    lon = random.uniform(-180, 180, 20_000)
+    lat = np.degrees(np.arcsin(random.uniform(-1, 1, 20_000)))
+    near = np.abs(great_circle_m(circle.lon, circle.lat, lon, lat) / 1000 - circle.radius_km)
+    # An outline of 256 chords runs a little inside: by r (1 - cos(pi / 256)) = 0.4 km at 5,000 km,
+    # and by more where a chord in degrees is far from a great circle, near the poles.
+    apart = near > 0.01 * circle.radius_km
+    geometry = circle.geometry()
+    assert geometry.is_valid and geometry.bounds[0] >= -180 and geometry.bounds[2] <= 180
+    inside = shapely.contains_xy(geometry, lon, lat)
+    np.testing.assert_array_equal(circle.contains(lon, lat)[apart], inside[apart])
+    on_sphere = circle.contains(lon, lat).mean()
+    expected = (1 - np.cos(circle.radius_km / 3396.19)) / 2
+    assert on_sphere == pytest.approx(expected, abs=4 * np.sqrt(expected / 20_000))
+
+
+def test_circles_are_read_as_people_write_them():
+    assert parse_circle("137.8,-5.4,77") == Circle(137.8, -5.4, 77)
+    assert parse_circle("137.8 E, 5.4 S, 77 km, Gale") == Circle(137.8, -5.4, 77, "Gale")
+    gale = Feature("Gale", "crater", 137.8, -5.4, 154)
+    assert feature_circle(gale) == Circle(137.8, -5.4, 77, "Gale")
+
+
+def test_the_quadrangles_tile_the_planet():
+    lon, lat = EqualAreaGrid(3.0).centers
+    inside = sum(Quadrangle(code).contains(lon, lat).astype(int) for code in QUADRANGLES)
+    on_border = np.isin(lon % 15, 0) | np.isin(lat, [0, 30, -30, 65, -65])
+    assert len(QUADRANGLES) == 30 and (inside[~on_border] == 1).all() and (inside >= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("place", "lon", "lat", "code"),
+    [
+        ("Gale", 137.8, -5.4, "MC-23"),
+        ("Jezero", 77.7, 18.4, "MC-13"),
+        ("Olympus Mons", -133.8, 18.65, "MC-09"),
+        ("Argyre", -43.4, -49.8, "MC-26"),
+        ("Hellas", 70.5, -42.4, "MC-28"),
+        ("Korolev", 164.6, 72.8, "MC-01"),
+        ("Meridiani", -5.5, -2.0, "MC-19"),
+        ("Valles Marineris", -59.2, -14.0, "MC-18"),
+    ],
+)
+def test_known_places_lie_in_their_quadrangles(place, lon, lat, code):
+    inside = [c for c in QUADRANGLES if Quadrangle(c).contains(lon, lat)]
+    assert inside == [code], place
+
+
+def test_quadrangles_are_found_as_people_write_them():
+    for text in ("MC-23", "mc23", "23", "Aeolis", " aeolis ", "MC-23 Aeolis"):
+        assert find_quadrangle(text).code == "MC-23"
+    assert Quadrangle("9") == Quadrangle("Tharsis")
