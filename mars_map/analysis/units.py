@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mars_map.errors import QueryError
 from mars_map.planet.grid import Grid
-from mars_map.planet.sphere import RADIUS_M, box_area_km2, mars_crs
+from mars_map.planet.sphere import RADIUS_M, mars_crs
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -259,7 +259,7 @@ def _measure(
     """Return the units by label, the largest first; labels: 0..n-1, one a tile, tiles sorted."""
     n = int(labels.max(initial=-1)) + 1
     bounds = grid.bounds(tiles)
-    areas = box_area_km2(bounds)
+    areas = grid.areas_km2[tiles]
     tile_scores = np.asarray(scores, np.float64)[tiles]
 
     def total(values: NDArray[np.float64]) -> NDArray[np.float64]:

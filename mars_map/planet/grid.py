@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mars_map.errors import IndexDamagedError
 from mars_map.planet.coordinates import wrap_longitude
+from mars_map.planet.sphere import box_area_km2
 
 
 class Grid:
@@ -51,6 +52,11 @@ class Grid:
         """Longitudes in [-180, 180) and latitudes of all tile centres, degrees, (n_tiles,) each."""
         bounds = self.bounds(np.arange(self.n_tiles))
         return (bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2
+
+    @cached_property
+    def areas_km2(self) -> NDArray[np.float64]:
+        """Area of each tile on the sphere, km2, (n_tiles,)."""
+        return np.repeat(box_area_km2(self.bounds(self.row_starts[:-1])), self.row_columns)
 
     def rows_and_columns(self, tiles: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the row and the column of tiles given by number. Raises IndexError outside."""
