@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mars_map.covariates import Covariates as TileCovariates
 from mars_map.encoders.prompts import average_vectors, fill_prompts
 from mars_map.errors import ModelMismatchError, QueryError
 from mars_map.index import TileIndex, open_index
@@ -314,10 +315,12 @@ def open_engine(index: TileIndex | Path | str = INDEX_DIR, model: Path | str = M
 
         return load_text_encoder(Path(model))
 
+    index = index if isinstance(index, TileIndex) else open_index(index)
     return Engine(
-        index if isinstance(index, TileIndex) else open_index(index),
+        index,
         load,
         calibration=lambda: Calibration.load(model),
+        covariates=TileCovariates(index.grid),
     )
 
 

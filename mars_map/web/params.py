@@ -11,6 +11,9 @@ prompt=a photo of {}       a template of the prompt ensemble; repeat it; absent 
 box=-60,-20,-30,0          region: west, south, east, north
 band=-30,30                region: south, north
 polygon=0,0;10,0;5,8       region: corners as longitude,latitude
+polygons=...~...|...       region: several polygons, each with its holes behind "~"
+circle=137.8,-5.4,77,Gale  region: centre, radius in kilometres, and what lies there if it is known
+quad=MC-23                 region: one of the thirty quadrangles
 k=500  min=0.3             top-k and threshold
 """
 
@@ -23,7 +26,18 @@ from starlette.requests import Request
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import QueryError, RegionError
 from mars_map.planet.coordinates import parse_latitude
-from mars_map.planet.regions import Box, LatitudeBand, Polygon, Region, parse_box
+from mars_map.planet.regions import (
+    Box,
+    Circle,
+    LatitudeBand,
+    MultiPolygon,
+    Polygon,
+    Quadrangle,
+    Region,
+    Ring,
+    parse_box,
+    parse_circle,
+)
 from mars_map.search import Part, Query
 from mars_map.search.parts import parse_filter
 from mars_map.search.query import DEFAULT_TOP_K, plain_kind
@@ -129,8 +143,15 @@ def region_to_param(region: Region) -> tuple[str, str]:
         case LatitudeBand():
             return "band", f"{_number(region.south)},{_number(region.north)}"
         case Polygon():
-            corners = (f"{_number(lon)},{_number(lat)}" for lon, lat in region.vertices)
-            return "polygon", ";".join(corners)
+            return "polygon", _corners(region.vertices)
+        case MultiPolygon():
+            polygons = ("~".join(map(_corners, rings)) for rings in region.polygons)
+            return "polygons", "|".join(polygons)
+        case Circle():
+            numbers = (_number(v) for v in (region.lon, region.lat, region.radius_km))
+            return "circle", ",".join([*numbers, *filter(None, [region.name])])
+        case Quadrangle():
+            return "quad", region.code
     raise TypeError(f"no parameter for {type(region).__name__}")
 
 
@@ -144,20 +165,28 @@ def parse_band(text: str) -> LatitudeBand:
 
 def parse_polygon(text: str) -> Polygon:
     """Read corners "LON,LAT; LON,LAT; ..." in degrees. Raises RegionError."""
-    try:
-        corners = [tuple(float(v) for v in c.split(",")) for c in text.split(";") if c.strip()]
-        vertices = tuple((lon, lat) for lon, lat in corners)
-    except ValueError as error:
-        raise RegionError(
-            "The polygon cannot be read; write its corners as LON,LAT; LON,LAT; LON,LAT."
-        ) from error
-    return Polygon(vertices)
+    return Polygon(_read_corners(text))
+
+
+def parse_polygons(text: str) -> MultiPolygon:
+    """Read polygons separated by "|", each its corners and then those of holes behind "~".
+
+    Raises RegionError.
+    """
+    return MultiPolygon(
+        tuple(
+            tuple(_read_corners(ring) for ring in polygon.split("~")) for polygon in text.split("|")
+        )
+    )
 
 
 REGION_READERS: dict[str, Callable[[str], Region]] = {
     "box": parse_box,
     "band": parse_band,
     "polygon": parse_polygon,
+    "polygons": parse_polygons,
+    "circle": parse_circle,
+    "quad": Quadrangle,
 }
 """How each kind of region is read from text."""
 
@@ -165,8 +194,22 @@ REGION_READERS: dict[str, Callable[[str], Region]] = {
 def _region(params: Params) -> Region | None:
     given = [name for name in REGION_READERS if _last(params, name)]
     if len(given) > 1:
-        raise RegionError("Give one region only: a box, a latitude band or a polygon.")
+        raise RegionError(f"Give one region only, not {' and '.join(given)} together.")
     return REGION_READERS[given[0]](_last(params, given[0])) if given else None
+
+
+def _read_corners(text: str) -> Ring:
+    try:
+        corners = [tuple(float(v) for v in c.split(",")) for c in text.split(";") if c.strip()]
+        return tuple((lon, lat) for lon, lat in corners)
+    except ValueError as error:
+        raise RegionError(
+            "The polygon cannot be read; write its corners as LON,LAT; LON,LAT; LON,LAT."
+        ) from error
+
+
+def _corners(ring: Ring) -> str:
+    return ";".join(f"{_number(lon)},{_number(lat)}" for lon, lat in ring)
 
 
 def _tiles(params: Params, name: str) -> tuple[str, ...]:
