@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.planet.regions import Box, LatitudeBand
-from mars_map.search import Query
+from mars_map.search import Part, Query
 from mars_map.ui.map import region_rings
 from mars_map.ui.state import KEY, PageState
 from mars_map.ui.text import plain
@@ -160,11 +160,11 @@ def test_back_and_forward_through_the_queries(page):
         button.click().run()
         return state(test).query.text
 
-    assert [press("Back"), press("Back"), press("Forward")] == ["ice", "dunes", "ice"]
+    assert [press("Undo"), press("Undo"), press("Redo")] == ["ice", "dunes", "ice"]
     assert test.text_input(key="mars-words").value == "ice"
     assert test.query_params["q"] == "ice"
     search(test, "volcano")
-    assert [b.disabled for b in test.button if b.label == "Forward"] == [True]
+    assert [b.disabled for b in test.button if b.label == "Redo"] == [True]
 
 
 def test_limits_change_the_present_query_and_stay_for_the_next(page):
@@ -309,3 +309,55 @@ def test_recent_queries_name_each_subject_once(page):
     test.number_input(key="mars-top-k").set_value(40).run()
     search(test, "canyon")
     assert len(test.button_group(key="mars-recent").options) == 1
+
+
+def test_a_query_is_mixed_muted_weighted_and_undone(page):
+    test = search(page(), "dunes")
+    tile = "r015c0003"
+    state(test).look_at(tile)
+    state(test).tab = "Tile"
+    test.run()
+    test.button(key="mars-tile-against").click().run()
+    mixed = (Part("text", "dunes"), Part("tile", tile, 0.5, against=True))
+    assert state(test).query.parts == mixed
+    assert test.text_input(key="mars-words").value == ""
+    test.slider(key="mars-part-w-0").set_value(0.7).run()
+    assert state(test).query.parts[0].weight == pytest.approx(0.7)
+    test.toggle(key="mars-part-m-1").set_value(True).run()
+    assert state(test).query.active == (Part("text", "dunes", 0.7),)
+    test.toggle(key="mars-part-m-0").set_value(True).run()
+    assert len(test.error) == 1 and "muted" in test.error[0].value
+    assert state(test).query.active, "what cannot be searched changes nothing"
+    test.button(key="mars-part-x-1").click().run()
+    assert state(test).query.parts == (Part("text", "dunes", 0.7),)
+    for _ in range(4):
+        (undo,) = [b for b in test.button if b.label == "Undo"]
+        undo.click().run()
+    assert state(test).query == Query("dunes")
+    assert test.text_input(key="mars-words").value == "dunes"
+
+
+def test_words_and_places_are_added_to_a_query(page):
+    test = search(page(), "dunes")
+    test.text_input(key="mars-add-words").set_value("old craters").run()
+    test.toggle(key="mars-add-against").set_value(True).run()
+    test.button_group(key="mars-add-kind").set_value("Place").run()
+    test.text_input(key="mars-add-place").set_value("Gale").run()
+    kinds = [(p.kind, p.label, p.against) for p in state(test).query.parts]
+    assert kinds == [
+        ("text", "dunes", False),
+        ("text", "old craters", False),
+        ("tile", "Gale", True),
+    ]
+    for place in ("Atlantis Nowhere", "400 E, 3 N"):
+        test.text_input(key="mars-add-place").set_value(place).run()
+        assert len(test.error) == 1 and len(state(test).query.parts) == 3
+
+
+def test_only_the_last_part_leaves_the_bare_planet(page):
+    test = page(like="r015c0003")
+    test.button(key="mars-part-x-0").click().run()
+    assert state(test).query is None and payload(test)["query"] == ""
+    (undo,) = [b for b in test.button if b.label == "Undo"]
+    undo.click().run()
+    assert state(test).query == Query.like("r015c0003")

@@ -21,7 +21,7 @@ from mars_map.errors import PictureError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif"})
 """Suffixes of the files that are taken for pictures."""
 MAX_FILES = 200_000
 """Most files of a collection."""
@@ -31,7 +31,9 @@ MAX_PIXELS = 100_000_000
 """Most pixels of one picture."""
 
 # Only what is asked for: Pillow's other formats call other programs or are rarely tested.
-_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
+BEHIND = 128
+"""Grey that stands where a picture is transparent: neither bright nor dark ground."""
 
 
 class UnreadableError(Exception):
@@ -85,8 +87,11 @@ def file_content(path: Path) -> bytes:
 
 
 def decode_picture(data: bytes) -> "Image":
-    """Return a picture, loaded whole, in whatever mode it is. Raises UnreadableError."""
-    from PIL import Image
+    """Return a picture, loaded whole, upright and without transparency, in whatever mode it is.
+
+    Of several frames the first counts. Raises UnreadableError.
+    """
+    from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
@@ -96,7 +101,7 @@ def decode_picture(data: bytes) -> "Image":
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadableError(f"more than {MAX_PIXELS:,} pixels")
             picture.load()
-        return picture
+            return _opaque(ImageOps.exif_transpose(picture))
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"more than {MAX_PIXELS:,} pixels") from error
     except Image.UnidentifiedImageError as error:
@@ -104,6 +109,16 @@ def decode_picture(data: bytes) -> "Image":
     except (OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError) as error:
         # Pillow raises any of these for damaged content, depending on where the damage is.
         raise UnreadableError("truncated or damaged") from error
+
+
+def _opaque(picture: "Image") -> "Image":
+    if not picture.has_transparency_data:
+        return picture
+    from PIL import Image
+
+    layers = picture.convert("RGBA")
+    ground = Image.new("RGBA", layers.size, (BEHIND, BEHIND, BEHIND, 255))
+    return Image.alpha_composite(ground, layers).convert("RGB")
 
 
 def is_picture(name: str) -> bool:

@@ -9,8 +9,10 @@ from mars_map.planet.gazetteer import Feature, fold_name
 from mars_map.planet.regions import Region
 from mars_map.search import Estimate, Query, Result
 from mars_map.search.query import MAX_TOP_K
+from mars_map.ui.parts import parts
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
+from mars_map.ui.threshold import threshold
 from mars_map.web import service
 from mars_map.web.params import REGION_READERS, region_to_param
 
@@ -57,12 +59,13 @@ def panel(state: PageState) -> DeltaGenerator:
         help="Describe a landform in English. Every tile of the planet gets a score for how well "
         "its picture fits the words. Press / to type here.",
     )
+    parts(state)
     outcome = st.container()
     _history(state)
     _examples()
     if state.query is None:
         _teach()
-    _limits()
+    _limits(state)
     _region()
     _prompts(state)
     return outcome
@@ -225,9 +228,9 @@ def _history(state: PageState) -> None:
             page_state().show(recent[chosen])
 
     with st.container(horizontal=True):
-        _step_button("Back", ":material/arrow_back:", -1, state.position > 0)
+        _step_button("Undo", ":material/undo:", -1, state.position > 0)
         last = len(state.history) - 1
-        _step_button("Forward", ":material/arrow_forward:", 1, state.position < last)
+        _step_button("Redo", ":material/redo:", 1, state.position < last)
     if recent:
         with st.container(key="mars-recent-box"):
             st.pills(
@@ -249,12 +252,9 @@ def _step_button(label: str, icon: str, by: int, possible: bool) -> None:
     )
 
 
-def _limits() -> None:
+def _limits(state: PageState) -> None:
     def change() -> None:
-        page_state().ask(
-            top_k=st.session_state["mars-top-k"] or 0,
-            threshold=st.session_state["mars-threshold"],
-        )
+        page_state().ask(top_k=st.session_state["mars-top-k"] or 0)
 
     with st.expander("Limits", key="mars-limits-box"):
         st.number_input(
@@ -264,17 +264,7 @@ def _limits() -> None:
             on_change=change,
             help=f"At most this many hits, the best first: 1 to {MAX_TOP_K:,}.",
         )
-        st.number_input(
-            "Threshold",
-            value=None,
-            key="mars-threshold",
-            step=0.01,
-            format="%.3f",
-            placeholder="none",
-            on_change=change,
-            help="Only tiles with at least this score are hits. Scores of different queries do "
-            "not compare, so look at the legend first. Empty for no limit.",
-        )
+        threshold(state)
 
 
 def _region() -> None:

@@ -7,8 +7,9 @@ import streamlit as st
 from mars_map.export import EXPORTERS, file_name
 from mars_map.maps.thumbnails import DEFAULT_WIDTH_KM
 from mars_map.planet.coordinates import format_point
-from mars_map.search import Result
+from mars_map.search import Part, Result
 from mars_map.ui.map import Format, exports
+from mars_map.ui.parts import AGAINST_WEIGHT
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import fact_table
 from mars_map.web import service
@@ -71,11 +72,30 @@ def tile_tab(state: PageState, result: Result | None) -> None:
         width="stretch",
         on_click=lambda: page_state().find_similar(name),
     )
+    if state.query is not None:
+        _mix(name)
     rows = {"Tile": name, "Centre": format_point(lon, lat), "Elevation": _elevation(lon, lat)}
     if result is not None:
         rows |= _place_in(result, number)
     rows["Nearest name"] = _nearest(lon, lat)
     fact_table(rows)
+
+
+def _mix(tile: str) -> None:
+    """Offer to mix a tile into the query."""
+    with st.container(horizontal=True):
+        st.button(
+            "Add to the query",
+            key="mars-tile-add",
+            on_click=lambda: page_state().add(Part("tile", tile)),
+            help="The answer shall look like this tile as well.",
+        )
+        st.button(
+            "But not this",
+            key="mars-tile-against",
+            on_click=lambda: page_state().add(Part("tile", tile, AGAINST_WEIGHT, against=True)),
+            help="The answer shall be unlike this tile.",
+        )
 
 
 def export_tab(result: Result | None) -> None:

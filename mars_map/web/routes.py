@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mars_map.maps.leaflet import leaflet_folder
-from mars_map.web import answers, rasters
+from mars_map.web import answers, histogram, overlays, pictures, polar, profile, rasters
 from mars_map.web.files import folder_route
 from mars_map.web.replies import Handler, refusal, speaks_plainly
 from mars_map.web.service import service
@@ -27,6 +27,7 @@ HANDLERS: dict[str, Handler] = {
     "/index": answers.index,
     "/search": answers.search,
     "/footprints": answers.footprints,
+    "/histogram": histogram.histogram,
     "/export/{format}": answers.export,
     "/elevation": answers.elevation,
     "/tile-at": answers.tile_at,
@@ -34,6 +35,12 @@ HANDLERS: dict[str, Handler] = {
     "/heat.png": rasters.heat,
     "/basemap/{layer}/{z:int}/{x:int}/{y:int}.jpg": rasters.basemap,
     "/thumb/{tile}.jpg": rasters.thumbnail,
+    "/overlay": overlays.overlay_list,
+    "/overlay/{name}": overlays.overlay,
+    "/overlay/geology/{z:int}/{x:int}/{y:int}.jpg": overlays.geology,
+    "/polar/{pole}/heat/{z:int}/{x:int}/{y:int}.png": polar.heat,
+    "/polar/{pole}/{layer}/{z:int}/{x:int}/{y:int}.jpg": polar.tile,
+    "/profile": profile.profile,
 }
 
 
@@ -43,6 +50,7 @@ def routes(component_files: Path) -> list[Route]:
         *(Route(ROOT + path, speaks_plainly(handler)) for path, handler in HANDLERS.items()),
         folder_route(f"{ROOT}/leaflet", leaflet_folder()),
         folder_route(f"{ROOT}/component", component_files),
+        Route(f"{ROOT}/picture", pictures.picture, methods=["POST"]),
         Route(ROOT + "/{rest:path}", _unknown),
     ]
 

@@ -8,6 +8,7 @@ import gc
 import logging
 import threading
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from mars_map import settings
 from mars_map.errors import MarsMapError
@@ -16,6 +17,9 @@ from mars_map.maps.basemap import Basemaps
 from mars_map.maps.heat import heat_png
 from mars_map.planet.gazetteer import Gazetteer
 from mars_map.search import Engine, Query, Result, open_engine
+
+if TYPE_CHECKING:
+    from mars_map.encoders.compact import CompactImageEncoder
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +47,13 @@ class Service:
     def index(self) -> TileIndex:
         """The index that is searched. Raises like `open_engine`."""
         return self.engine.index
+
+    @cached_property
+    def image_encoder(self) -> "CompactImageEncoder":
+        """What turns pictures into vectors, loaded at the first one. Raises ModelError."""
+        from mars_map.encoders import load_image_encoder
+
+        return load_image_encoder(settings.MODEL_DIR)
 
     @cached_property
     def gazetteer(self) -> Gazetteer:

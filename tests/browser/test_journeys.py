@@ -236,7 +236,7 @@ def test_the_browsers_back_brings_the_previous_query(visit):
     expect(page.get_by_role("textbox", name="Search Mars in plain words")).to_have_value("canyon")
     page.go_forward()
     painted(page, "q=dunes")
-    page.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Undo").click()
     painted(page, "q=canyon")
 
 
