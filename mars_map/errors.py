@@ -14,6 +14,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── ForeignIndexError     embeddings of another program that cannot be read or placed on a grid
     ├── ModelError            encoder files that are absent or not what they should be
     ├── ModelMismatchError    an encoder asked to search an index that another model made
+    ├── MosaicError           a raster to cut tiles from that is damaged, misplaced or not of Mars
     ├── BasemapError          a basemap or elevation file that is absent, damaged or not of Mars
     ├── CovariateError        rasters or names by which hits are limited or explained
     ├── CatalogueError        features to evaluate with that cannot be read or are not on Mars
@@ -65,6 +66,10 @@ class ModelError(MarsMapError):
 
 class ModelMismatchError(MarsMapError):
     """An encoder was asked to search an index that another model made."""
+
+
+class MosaicError(MarsMapError):
+    """A raster of a mosaic is absent, damaged, not of Mars, or not where its name says."""
 
 
 class BasemapError(MarsMapError):
