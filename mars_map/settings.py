@@ -19,5 +19,8 @@ BASEMAP_DIR = DATA_DIR / "basemap"
 COVARIATES_DIR = DATA_DIR / "covariates"
 """Rasters of thermal inertia and albedo."""
 
+OVERLAYS_DIR = DATA_DIR / "overlays"
+"""Catalogues and geology to draw over the map."""
+
 GAZETTEER_FILE = DATA_DIR / "gazetteer.csv"
 """Named features of Mars."""

@@ -76,7 +76,7 @@ def build_viking(source: Path, target: Path, size: tuple[int, int] = VIKING_SIZE
         f"filter, colour averaged over {COLOUR_BLOCK} pixels; effective resolution about 2 km",
         "LICENCE": "public domain (NASA/USGS)",
     }
-    _write_cog(target, pixels, tags, compress="JPEG", quality=JPEG_QUALITY)
+    write_cog(target, pixels, tags, compress="JPEG", quality=JPEG_QUALITY)
 
 
 def build_relief(source: Path, target: Path) -> None:
@@ -90,7 +90,7 @@ def build_relief(source: Path, target: Path) -> None:
         "LICENCE": "public domain (NASA PDS)",
     }
     shade = shaded_relief(elevation)[np.newaxis]
-    _write_cog(target, shade, tags, compress="JPEG", quality=JPEG_QUALITY)
+    write_cog(target, shade, tags, compress="JPEG", quality=JPEG_QUALITY)
 
 
 def build_elevation(source: Path, target: Path) -> None:
@@ -102,7 +102,7 @@ def build_elevation(source: Path, target: Path) -> None:
         "LICENCE": "public domain (NASA PDS)",
         "UNITS": "metres above the areoid",
     }
-    _write_cog(target, elevation, tags, compress="DEFLATE", predictor=2, level=9)
+    write_cog(target, elevation, tags, compress="DEFLATE", predictor=2, level=9)
 
 
 def shaded_relief(elevation: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -159,7 +159,7 @@ def _lambert(east: NDArray[np.float32], north: NDArray[np.float32]) -> NDArray[n
     return np.clip(np.rint(255.0 * shade), 0, 255).astype(np.uint8)
 
 
-def _write_cog(target: Path, pixels: NDArray, tags: dict[str, str], **options: str | int) -> None:
+def write_cog(target: Path, pixels: NDArray, tags: dict[str, str], **options: str | int) -> None:
     """Write (bands, rows, columns) of the whole planet as COG beside `target`, then rename it."""
     count, rows, columns = pixels.shape
     profile = {

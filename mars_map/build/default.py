@@ -10,6 +10,7 @@ from mars_map.build.covariates import build_covariates
 from mars_map.build.embed import build_index
 from mars_map.build.gazetteer import build_gazetteer
 from mars_map.build.inputs import Inputs
+from mars_map.build.overlays import build_overlays
 from mars_map.build.windows import Progress, cache_windows
 from mars_map.encoders import load_image_encoder
 from mars_map.encoders.compact import read_model
@@ -45,6 +46,7 @@ def build_default(
     progress = progress or BarProgress()
     build_gazetteer(source, out / "gazetteer.csv")
     build_basemaps(source, out / "basemap", progress)
+    build_overlays(source, out / "overlays")
     build_covariates(source, out / "covariates", progress)
     if train:
         # Training stands above the build; this step alone reaches up to it.

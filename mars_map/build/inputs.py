@@ -27,6 +27,9 @@ DUNE_FIELDS = "catalogues/dune_fields_mgd3_hayward2007.geojson"
 WRINKLE_RIDGES = "catalogues/wrinkle_ridges_knapmeyer2006.geojson"
 GRABEN = "catalogues/graben_knapmeyer2006.geojson"
 LAYERED_EJECTA = "catalogues/layered_ejecta_craters_costard1989.csv"
+HYDRATED_MINERALS = "catalogues/hydrated_minerals_carter2013.csv"
+GEOLOGIC_CONTACTS = "catalogues/geologic_contacts_sim3292.geojson"
+GEOLOGIC_COLOURS = "rasters/geology_skinner2006_colours.tif"
 
 SEAM_COLUMNS = 2
 """Columns of the Viking mosaic at 180 W that are darkened in the source."""

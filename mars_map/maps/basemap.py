@@ -20,8 +20,16 @@ from PIL import Image
 from rasterio.errors import RasterioError
 
 from mars_map.errors import BasemapError
-from mars_map.maps.raster import MarsRaster, Pixels, check_tile, tile_bounds
+from mars_map.maps.raster import (
+    TILE_SIZE,
+    MarsRaster,
+    Pixels,
+    check_polar_tile,
+    check_tile,
+    tile_bounds,
+)
 from mars_map.planet.coordinates import check_point
+from mars_map.planet.polar import Pole, polar_tile_points
 from mars_map.settings import BASEMAP_DIR
 
 JPEG_QUALITY = 85
@@ -81,7 +89,17 @@ class Basemaps:
         check_tile(z, x, y)
         pixels = self.raster(key).tile(z, x, y)
         if key == "elevation":
-            pixels = self._coloured(pixels, tile_bounds(z, x, y))
+            pixels = self._coloured(pixels, *_pixel_centres(pixels, tile_bounds(z, x, y)))
+        return encode(pixels)
+
+    def polar_tile(self, key: str, pole: Pole, z: int, x: int, y: int) -> Picture:
+        """Return a tile of a layer as seen from above a pole, as `mars_map.planet.polar` counts
+        them. Raises like `tile`.
+        """
+        check_polar_tile(z, x, y)
+        pixels = self.raster(key).polar_tile(pole, z, x, y)
+        if key == "elevation":
+            pixels = self._coloured(pixels, *polar_tile_points(pole, z, x, y, TILE_SIZE))
         return encode(pixels)
 
     def layer(self, key: str) -> Layer:
@@ -97,7 +115,8 @@ class Basemaps:
         """Return a layer of the whole planet, plate carrée, (width / 2, width, 3) uint8."""
         pixels = self.raster(key).preview(width)
         if key == "elevation":
-            pixels = self._coloured(pixels, (-180.0, -90.0, 180.0, 90.0))
+            planet = (-180.0, -90.0, 180.0, 90.0)
+            pixels = self._coloured(pixels, *_pixel_centres(pixels, planet))
         return pixels.rgb
 
     def raster(self, key: str) -> MarsRaster:
@@ -111,11 +130,26 @@ class Basemaps:
     def elevation_at(self, lon: float, lat: float) -> float:
         """Return the elevation of a point in metres above the areoid.
 
-        MOLA's quarter-degree cells, interpolated bilinearly between their centres. Raises
-        CoordinateError for a point off the planet, BasemapError without the file.
+        Raises CoordinateError for a point off the planet, BasemapError without the file.
         """
-        lon, lat = check_point(lon, lat)
-        return float(self._elevation(np.array([lon]), np.array([lat]))[0, 0])
+        return float(self.elevation_of(*check_point(lon, lat)))
+
+    def elevation_of(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float32]:
+        """Return the elevations of points in degrees (arrays broadcast), metres above the areoid.
+
+        MOLA's quarter-degree cells, interpolated bilinearly between their centres. Raises
+        BasemapError without the file.
+        """
+        grid = self.elevations
+        rows, columns = grid.shape
+        x = (np.asarray(lon) + 180.0) * (columns / 360.0) - 0.5
+        y = np.clip((90.0 - np.asarray(lat)) * (rows / 180.0) - 0.5, 0.0, rows - 1.0)
+        x0, y0 = np.floor(x).astype(int), np.minimum(np.floor(y).astype(int), rows - 2)
+        fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
+        west, east = x0 % columns, (x0 + 1) % columns
+        upper = (1 - fx) * grid[y0, west] + fx * grid[y0, east]
+        lower = (1 - fx) * grid[y0 + 1, west] + fx * grid[y0 + 1, east]
+        return upper + fy * (lower - upper)
 
     @cached_property
     def elevations(self) -> NDArray[np.int16]:
@@ -142,30 +176,24 @@ class Basemaps:
         raster = self._rasters[path] = MarsRaster(path)
         return Layer(f"own{number}", path.stem, path.name, raster.max_zoom, path)
 
-    def _coloured(self, relief: Pixels, bounds: tuple[float, float, float, float]) -> Pixels:
-        """Return elevation colours, shaded by a picture of the relief within those bounds."""
-        rows, columns = relief.mask.shape
-        west, south, east, north = bounds
-        lon = west + (np.arange(columns) + 0.5) * (east - west) / columns
-        lat = north - (np.arange(rows) + 0.5) * (north - south) / rows
+    def _coloured(self, relief: Pixels, lon: ArrayLike, lat: ArrayLike) -> Pixels:
+        """Return elevation colours, shaded by a picture of the relief at those pixel centres."""
         low, high = ELEVATION_RANGE_M
-        level = np.clip((self._elevation(lon, lat) - low) / (high - low), 0.0, 1.0)
+        level = np.clip((self.elevation_of(lon, lat) - low) / (high - low), 0.0, 1.0)
         colours = elevation_palette()[np.rint(level * 255).astype(np.uint8)]
         shade = relief.rgb[..., :1] / np.float32(FLAT_SHADE)
         return Pixels(np.clip(colours * shade, 0, 255).astype(np.uint8), relief.mask)
 
-    def _elevation(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float32]:
-        """Interpolate elevations at every crossing of meridians and parallels, (lat, lon)."""
-        grid = self.elevations
-        rows, columns = grid.shape
-        x = (np.asarray(lon) + 180.0) * (columns / 360.0) - 0.5
-        y = np.clip((90.0 - np.asarray(lat)) * (rows / 180.0) - 0.5, 0.0, rows - 1.0)
-        x0, y0 = np.floor(x).astype(int), np.minimum(np.floor(y).astype(int), rows - 2)
-        fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)[:, np.newaxis]
-        upper, lower = grid[y0].astype(np.float32), grid[y0 + 1].astype(np.float32)
-        profile = upper + fy * (lower - upper)
-        left, right = profile[:, x0 % columns], profile[:, (x0 + 1) % columns]
-        return left + fx * (right - left)
+
+def _pixel_centres(
+    pixels: Pixels, bounds: tuple[float, float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return longitudes, (1, columns), and latitudes, (rows, 1), of a plate carrée picture."""
+    rows, columns = pixels.mask.shape
+    west, south, east, north = bounds
+    lon = west + (np.arange(columns) + 0.5) * (east - west) / columns
+    lat = north - (np.arange(rows) + 0.5) * (north - south) / rows
+    return lon[np.newaxis, :], lat[:, np.newaxis]
 
 
 @cache

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mars_map.planet.grid import Grid
+from mars_map.planet.polar import Pole, polar_tile_points
 from mars_map.planet.sphere import CRS_AUTHORITY
 from mars_map.search.scoring import NO_SCORE
 
@@ -92,11 +93,7 @@ def heat_levels(
 
     scores: (n_tiles,), of all tiles. mask: (n_tiles,), tiles to draw; None for all.
     """
-    levels = np.rint(heat_scale(scores).position(scores) * 255.0).astype(np.uint8)
-    if mask is not None:
-        levels[~mask] = 0
-    # The entry past the last tile is what pixels without a tile, numbered -1, get.
-    return np.append(levels, np.uint8(0))[pixel_tiles(grid, *size)]
+    return _tile_levels(scores, mask)[pixel_tiles(grid, *size)]
 
 
 def heat_png(
@@ -110,8 +107,36 @@ def heat_png(
 
     An 8-bit palette at the lowest compression is seven times quicker to write than RGBA.
     """
+    return _palette_png(heat_levels(scores, grid, size, mask=mask))
+
+
+def polar_heat_png(
+    scores: NDArray[np.floating],
+    grid: Grid,
+    pole: Pole,
+    tile: tuple[int, int, int],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+) -> bytes:
+    """Return a tile of the heat map as seen from above a pole, 256 pixels wide, as `heat_png`.
+
+    tile: z, x, y as `mars_map.planet.polar` counts them.
+    """
+    tiles = grid.tile_at(*polar_tile_points(pole, *tile))
+    return _palette_png(_tile_levels(scores, mask)[tiles])
+
+
+def _tile_levels(scores: NDArray[np.floating], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Return the place in the palette of each tile, and 0 for the tile numbered -1."""
+    levels = np.rint(heat_scale(scores).position(scores) * 255.0).astype(np.uint8)
+    if mask is not None:
+        levels[~mask] = 0
+    return np.append(levels, np.uint8(0))
+
+
+def _palette_png(levels: NDArray[np.uint8]) -> bytes:
     palette = heat_palette()
-    picture = Image.fromarray(heat_levels(scores, grid, size, mask=mask), "L")
+    picture = Image.fromarray(levels, "L")
     picture.putpalette(palette[:, :3].tobytes())
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1, transparency=palette[:, 3].tobytes())

@@ -11,6 +11,7 @@ import numpy as np
 import rasterio
 from morecantile import Tile, TileMatrixSet
 from numpy.typing import NDArray
+from rasterio.crs import CRS as RasterioCRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 from rio_tiler.errors import RioTilerError, TileOutsideBounds
@@ -18,6 +19,7 @@ from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 
 from mars_map.errors import BasemapError
+from mars_map.planet.polar import POLAR_CRS, Pole, polar_tile_bounds
 from mars_map.planet.sphere import RADIUS_M, mars_crs
 
 TILE_SIZE = 256
@@ -46,12 +48,13 @@ class MarsRaster:
         Raises BasemapError where it is absent, is no raster, or is not on Mars.
         """
         self.path = Path(path)
-        self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
+        self._idle: dict[int | None, queue.LifoQueue[Reader]] = {}
         with self._reader() as reader:
             _check_body(self.path, reader)
             self.max_zoom = min(reader.maxzoom, MAX_ZOOM)
             """Deepest zoom at which map tiles still gain detail."""
             self._bands = (1, 2, 3) if reader.dataset.count >= 3 else (1,)
+            self._overviews = reader.dataset.overviews(1)
             self._stretch = self._find_stretch(reader)
 
     def tile(self, z: int, x: int, y: int) -> Pixels:
@@ -63,6 +66,33 @@ class MarsRaster:
                 empty = np.zeros((TILE_SIZE, TILE_SIZE, 3), np.uint8)
                 return Pixels(empty, empty[..., 0])
             return self._shown(reader, image)
+
+    def polar_tile(self, pole: Pole, z: int, x: int, y: int) -> Pixels:
+        """Return a tile of a polar map, clear outside the raster, as `mars_map.planet.polar`
+        counts them. Raises BasemapError where the raster is damaged.
+        """
+        crs = RasterioCRS.from_authority(*POLAR_CRS[pole])
+        with self._reader(self._overview_for(z)) as reader:
+            image = reader.part(
+                polar_tile_bounds(z, x, y),
+                dst_crs=crs,
+                bounds_crs=crs,
+                width=TILE_SIZE,
+                height=TILE_SIZE,
+                indexes=self._bands,
+                resampling_method="bilinear",
+                reproject_method="bilinear",
+            )
+            return self._shown(reader, image)
+
+    def _overview_for(self, zoom: int) -> int | None:
+        """Return the number of the coarsest overview as fine as a zoom level; None for the file.
+
+        GDAL finds it by itself for map tiles, but a warp that turns round a pole reads everything.
+        """
+        factor = 2 ** (self.max_zoom - zoom)
+        fine = [i for i, overview in enumerate(self._overviews) if overview <= factor]
+        return fine[-1] if fine else None
 
     def preview(self, width: int) -> Pixels:
         """Return the whole raster, which must be of the whole planet, `width` pixels wide."""
@@ -86,12 +116,16 @@ class MarsRaster:
             return reader.dataset.shape
 
     @contextmanager
-    def _reader(self) -> Iterator[Reader]:
-        """Lend a reader that no other thread uses, since GDAL's datasets are not thread-safe."""
+    def _reader(self, overview: int | None = None) -> Iterator[Reader]:
+        """Lend a reader that no other thread uses, since GDAL's datasets are not thread-safe.
+
+        overview: number of the overview that it takes for the whole file.
+        """
+        idle = self._idle.setdefault(overview, queue.LifoQueue())
         try:
-            reader = self._idle.get_nowait()
+            reader = idle.get_nowait()
         except queue.Empty:
-            reader = self._open()
+            reader = self._open(overview)
         try:
             yield reader
         except (RasterioError, RioTilerError) as error:
@@ -100,13 +134,15 @@ class MarsRaster:
                 f'The basemap "{self.path}" cannot be read; it is damaged, restore it.'
             ) from error
         finally:
-            self._idle.put(reader)
+            idle.put(reader)
 
-    def _open(self) -> Reader:
+    def _open(self, overview: int | None) -> Reader:
         if not self.path.is_file():
             raise BasemapError(f'The basemap "{self.path}" is missing; restore it.')
         try:
-            return Reader(str(self.path), tms=plate_carree())
+            options = {} if overview is None else {"OVERVIEW_LEVEL": overview}
+            dataset = rasterio.open(self.path, **options)
+            return Reader(str(self.path), dataset=dataset, tms=plate_carree())
         except (RasterioError, RioTilerError) as error:
             raise BasemapError(
                 f'The basemap "{self.path}" is not a raster that GDAL can read.'
@@ -147,6 +183,12 @@ def check_tile(z: int, x: int, y: int) -> None:
     """Raise BasemapError for a map tile that is not on the planet."""
     if not (0 <= z <= MAX_ZOOM and 0 <= x < 2 ** (z + 1) and 0 <= y < 2**z):
         raise BasemapError(f"There is no map tile {z}/{x}/{y}; zoom runs from 0 to {MAX_ZOOM}.")
+
+
+def check_polar_tile(z: int, x: int, y: int) -> None:
+    """Raise BasemapError for a tile that is not on a polar map."""
+    if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
+        raise BasemapError(f"There is no polar tile {z}/{x}/{y}; zoom runs from 0 to {MAX_ZOOM}.")
 
 
 def tile_bounds(z: int, x: int, y: int) -> tuple[float, float, float, float]:

@@ -30,7 +30,7 @@ def basemap(request: Request) -> Response:
     z0 is two tiles, the western and the eastern hemisphere; rows are counted from the north.
     """
     layer, z, x, y = (request.path_params[name] for name in ("layer", "z", "x", "y"))
-    return _reply(request, ("basemap", layer, z, x, y), service().basemaps.tile)
+    return picture_reply(request, ("basemap", layer, z, x, y), service().basemaps.tile)
 
 
 def heat(request: Request) -> Response:
@@ -38,10 +38,7 @@ def heat(request: Request) -> Response:
 
     It is made from the query itself, so an address stays good whatever has been forgotten since.
     """
-    query = query_from_request(request)
-    # Top-k and threshold change which tiles are hits, not the colours.
-    subject = query.subject.with_(region=query.region)
-    return _reply(request, ("heat", subject), _heat_picture)
+    return picture_reply(request, ("heat", heat_query(request)), _heat_picture)
 
 
 def thumbnail(request: Request) -> Response:
@@ -57,7 +54,13 @@ def thumbnail(request: Request) -> Response:
     size = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
     west, south, east, north = grid.bounds(tile).tolist()
     key = ("thumb", (west + east) / 2, (south + north) / 2, size)
-    return _reply(request, key, _thumbnail_picture)
+    return picture_reply(request, key, _thumbnail_picture)
+
+
+def heat_query(request: Request) -> Query:
+    """Return the query of a request without what changes no colour: top-k and threshold."""
+    query = query_from_request(request)
+    return query.subject.with_(region=query.region, filters=query.filters)
 
 
 def _heat_picture(query: Query) -> Picture:
@@ -70,7 +73,9 @@ def _thumbnail_picture(lon: float, lat: float, size: int) -> Picture:
     return Picture(cut_thumbnail(service().basemaps, lon, lat, size=size), "image/jpeg")
 
 
-def _reply(request: Request, key: tuple[Hashable, ...], make: Callable[..., Picture]) -> Response:
+def picture_reply(
+    request: Request, key: tuple[Hashable, ...], make: Callable[..., Picture]
+) -> Response:
     """Answer with the picture of that key: its kind, and the arguments that make it."""
     picture = _pictures.get(key, lambda: make(*key[1:]))
     tag = hashlib.sha256(picture.body).hexdigest()[:16]

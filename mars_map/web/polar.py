@@ -1,0 +1,47 @@
+"""Maps seen from above a pole, over HTTP: basemaps, geology and heat maps in tiles."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mars_map.errors import BasemapError
+from mars_map.maps.basemap import Picture
+from mars_map.maps.heat import polar_heat_png
+from mars_map.maps.raster import check_polar_tile
+from mars_map.planet.polar import POLES, Pole
+from mars_map.search import Query
+from mars_map.web.overlays import polar_geology_tile
+from mars_map.web.rasters import heat_query, picture_reply
+from mars_map.web.service import service
+
+
+def tile(request: Request) -> Response:
+    """Answer `/mars/polar/{pole}/{layer}/{z}/{x}/{y}.jpg`: a basemap, or "geology".
+
+    IAU_2015:49930 or 49935, one tile of 256 pixels at zoom 0, as `mars_map.planet.polar` tells.
+    """
+    layer = request.path_params["layer"]
+    if layer == "geology":
+        return picture_reply(request, ("polar geology", *_address(request)), polar_geology_tile)
+    key = ("polar basemap", layer, *_address(request))
+    return picture_reply(request, key, service().basemaps.polar_tile)
+
+
+def heat(request: Request) -> Response:
+    """Answer `/mars/polar/{pole}/heat/{z}/{x}/{y}.png?{query}` with a tile of a heat map."""
+    key = ("polar heat", heat_query(request), *_address(request))
+    return picture_reply(request, key, _heat_tile)
+
+
+def _heat_tile(query: Query, pole: Pole, z: int, x: int, y: int) -> Picture:
+    check_polar_tile(z, x, y)
+    result = service().search(query)
+    mask = result.region_mask
+    picture = polar_heat_png(result.scores, result.index.grid, pole, (z, x, y), mask=mask)
+    return Picture(picture, "image/png")
+
+
+def _address(request: Request) -> tuple[Pole, int, int, int]:
+    pole, z, x, y = (request.path_params[name] for name in ("pole", "z", "x", "y"))
+    if pole not in POLES:
+        raise BasemapError("Mars has two poles; write north or south.")
+    return pole, z, x, y
