@@ -17,6 +17,7 @@ from mars_map.maps.basemap import Basemaps
 from mars_map.maps.heat import heat_png
 from mars_map.planet.gazetteer import Gazetteer
 from mars_map.search import Engine, Query, Result, open_engine
+from mars_map.search.threshold import histogram
 
 if TYPE_CHECKING:
     from mars_map.encoders.compact import CompactImageEncoder
@@ -85,7 +86,7 @@ class Service:
             try:
                 result = self.search(Query("impact crater", top_k=1))
                 heat_png(result.scores, result.index.grid)
-                _ = result.estimate
+                _ = result.estimate, histogram(result).knee
             except MarsMapError as error:
                 _log.warning("%s", error)
             # Torch and its kin stay for good: without them a collection takes a tenth of the time.

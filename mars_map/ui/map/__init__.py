@@ -36,15 +36,16 @@ class Format(TypedDict):
     """Name of the file."""
 
 
-def _component(module: str) -> ComponentRenderer:
+def component(module: str) -> ComponentRenderer:
+    """Return a component whose browser side is a module of this folder, named without its end."""
     loader = (FILES / "loader.js").read_text(encoding="utf-8")
     script = loader.replace("__MODULE__", f"{module}.js")
     return st.components.v2.component(f"mars_map.{module}", js=script, isolate_styles=False)
 
 
-_map = _component("map")
-_gallery = _component("gallery")
-_exports = _component("exports")
+_map = component("map")
+_gallery = component("gallery")
+_exports = component("exports")
 
 
 def mars_map(
