@@ -18,6 +18,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── BasemapError          a basemap or elevation file that is absent, damaged or not of Mars
     ├── CovariateError        rasters or names by which hits are limited or explained
     ├── CatalogueError        features to evaluate with that cannot be read or are not on Mars
+    ├── LabelsError           a layer or a file of tiles called right and wrong that is unusable
     ├── PictureError          labelled or captioned pictures that cannot be read or compared
     ├── ExportError           a result that could not be written
     └── BuildError            inputs of a build or of a training run that are absent or unusable
@@ -82,6 +83,10 @@ class CovariateError(MarsMapError):
 
 class CatalogueError(MarsMapError):
     """A catalogue of features cannot be read, is not of Mars, or has nothing to evaluate with."""
+
+
+class LabelsError(MarsMapError):
+    """A layer, an outline or a file of tiles called right and wrong cannot be used."""
 
 
 class PictureError(MarsMapError):
