@@ -9,6 +9,7 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from mars_map.cli import main
 from mars_map.settings import INDEX_DIR
@@ -177,3 +178,15 @@ def test_standard_output_that_cannot_be_written(small_index):
     assert outcome.returncode == 1
     assert len(outcome.stderr.splitlines()) == 1
     assert outcome.stderr.startswith("mars-map: ")
+
+
+def test_parts_and_pictures_are_searched(run, tmp_path):
+    picture = tmp_path / "mine.png"
+    Image.effect_noise((80, 80), 40).save(picture)
+    mixed = run("search", "dunes", "--part", "-text*0.5:craters", "--format", "json")
+    assert [part["value"] for part in json.loads(mixed.stdout)["query"]["parts"]] == [
+        "dunes",
+        "craters",
+    ]
+    alike = run("similar", "--image", str(picture), "--width-km", "30", "--format", "json")
+    assert json.loads(alike.stdout)["query"]["parts"][0]["name"] == "mine.png"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mars_map.cli.points import example_tile
-from mars_map.errors import ExportError, IndexDamagedError
+from mars_map.errors import ExportError, IndexDamagedError, QueryError
 from mars_map.export import EXPORTERS, export_bytes, write_file
 from mars_map.index import open_index, verify_index
 from mars_map.planet.coordinates import format_point
@@ -17,6 +17,8 @@ from mars_map.search import Part, Query, Result, open_engine
 from mars_map.search.query import DEFAULT_TOP_K, MAX_TOP_K
 from mars_map.search.records import hit_records, result_record
 from mars_map.settings import INDEX_DIR
+from mars_map.web.params import parse_part
+from mars_map.web.pictures import picture_file_part
 
 FORMATS = ("table", "json", *EXPORTERS)
 """What `search` and `similar` can write: a table or JSON for the shell, and every export."""
@@ -54,25 +56,48 @@ def _search_options(command: Callable) -> Callable:
 
 
 @click.command()
-@click.argument("words")
+@click.argument("words", default="")
+@click.option(
+    "--part",
+    "others",
+    multiple=True,
+    metavar="KIND*WEIGHT:VALUE",
+    help='Something else to mix in: "text*0.7:dunes", "tile:r176c0372"; with "-" before it, what '
+    "the answer shall be unlike; may be repeated.",
+)
 @click.option(
     "--prompt", "prompts", multiple=True, metavar="TEMPLATE",
     help='Template with "{}" for the words, instead of the default ensemble; may be repeated.',
 )  # fmt: skip
 @_search_options
-def search(words: str, prompts: tuple[str, ...], folder: Path, **options: Any) -> None:
+def search(
+    words: str, others: tuple[str, ...], prompts: tuple[str, ...], folder: Path, **options: Any
+) -> None:
     """Rank the planet's tiles by how well they match WORDS."""
     chosen = {"prompts": prompts} if prompts else {}
-    query = _query(options, Part("text", words), **chosen)
+    parts = [Part("text", words)] if words or not others else []
+    parts += [parse_part(text) for text in others]
+    query = _query(options, *parts, **chosen)
     _answer(folder, query, options["form"], options["output"])
 
 
 @click.command()
-@click.option("--at", required=True, metavar="LON,LAT", help="A point of the example tile.")
+@click.option("--at", metavar="LON,LAT", help="A point of the example tile.")
+@click.option(
+    "--image", type=click.Path(path_type=Path, dir_okay=False), help="A picture, north up, instead."
+)
+@click.option("--width-km", type=float, help="Width of the picture on the ground, kilometres.")
 @_search_options
-def similar(at: str, folder: Path, **options: Any) -> None:
-    """Rank the planet's tiles by how much they look like the tile at a point."""
-    query = _query(options, Part("tile", example_tile(folder, at)))
+def similar(
+    at: str | None, image: Path | None, width_km: float | None, folder: Path, **options: Any
+) -> None:
+    """Rank the planet's tiles by how much they look like the tile at a point, or like a picture."""
+    if (at is None) == (image is None):
+        raise QueryError("Give one example: a point with --at, or a picture with --image.")
+    if image is not None:
+        query = _query(options, picture_file_part(image, width_km))
+    else:
+        query = _query(options, Part("tile", example_tile(folder, at)))
     _answer(folder, query, options["form"], options["output"])
 
 
@@ -119,10 +144,10 @@ def verify(folder: Path) -> None:
     click.echo(f"{folder}: sound; every file is the one that was published.")
 
 
-def _query(options: dict[str, Any], part: Part, **prompts: Any) -> Query:
+def _query(options: dict[str, Any], *parts: Part, **prompts: Any) -> Query:
     region = parse_box(options["bbox"]) if options["bbox"] else None
     return Query(
-        (part,),
+        parts,
         region=region,
         top_k=options["top_k"],
         threshold=options["threshold"],

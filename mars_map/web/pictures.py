@@ -5,6 +5,7 @@ session file or an export needs no store of pictures.
 """
 
 import math
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -52,6 +53,20 @@ def picture_part(name: str, data: bytes, width_km: float | None = None) -> Part:
     else:
         vector = encoder.encode_images([picture])[0]
     return Part("vector", encode_vector(vector), name=name)
+
+
+def picture_file_part(path: Path, width_km: float | None = None) -> Part:
+    """Return the part of a query that asks for what looks like the picture in a file.
+
+    Raises like `picture_part`.
+    """
+    from mars_map.evaluation.picture_files import UnreadableError, file_content
+
+    try:
+        content = file_content(path)
+    except UnreadableError as error:
+        raise PictureError(f'The picture "{path}" is {error}; check the path.') from error
+    return picture_part(path.name, content, width_km)
 
 
 async def picture(request: Request) -> Response:
