@@ -20,6 +20,7 @@ from mars_map.export.geopackage import geopackage
 from mars_map.export.geoparquet import geoparquet
 from mars_map.export.heatmap import heat_geotiff
 from mars_map.export.kml import kml
+from mars_map.export.print import pdf, png, svg
 from mars_map.export.provenance import Provenance
 from mars_map.export.shapefile import shapefile
 from mars_map.export.spreadsheet import csv
@@ -109,6 +110,30 @@ EXPORTERS: dict[str, Exporter] = {
         ".html",
         "text/html",
         html_page,
+        needs_hits=False,
+    ),
+    "png": Exporter(
+        "Figure (PNG)",
+        "Map with graticule, scale and caption, for slides and pages",
+        ".png",
+        "image/png",
+        png,
+        needs_hits=False,
+    ),
+    "svg": Exporter(
+        "Figure (SVG)",
+        "The same for editors of drawings; letters stay letters",
+        ".svg",
+        "image/svg+xml",
+        svg,
+        needs_hits=False,
+    ),
+    "pdf": Exporter(
+        "Figure (PDF)",
+        "The same for a paper, 180 mm wide",
+        ".pdf",
+        "application/pdf",
+        pdf,
         needs_hits=False,
     ),
     "bib": Exporter(

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import shapely
 
 from mars_map.export.provenance import METADATA_KEY, Provenance
@@ -9,22 +10,22 @@ from mars_map.planet.sphere import CRS_URN
 
 
 def geojson(provenance: Provenance) -> bytes:
-    """Return the hits as a FeatureCollection in UTF-8; rings run counterclockwise."""
+    """Return the rows as a FeatureCollection in UTF-8; outer rings run counterclockwise."""
     frame = provenance.table()
-    corners = shapely.get_coordinates(frame.geometry.array).round(9).reshape(-1, 5, 2).tolist()
+    outlines = shapely.orient_polygons(np.asarray(frame.geometry.array))
     records = frame.drop(columns="geometry").to_dict("records")
     collection = {
         "type": "FeatureCollection",
-        "name": "hits",
+        "name": provenance.layer.name,
         "crs": {"type": "name", "properties": {"name": CRS_URN}},
         METADATA_KEY: provenance.to_dict(),
         "features": [
             {
                 "type": "Feature",
                 "properties": record,
-                "geometry": {"type": "Polygon", "coordinates": [ring]},
+                "geometry": json.loads(outline),
             }
-            for record, ring in zip(records, corners, strict=True)
+            for record, outline in zip(records, shapely.to_geojson(outlines), strict=True)
         ],
     }
     return json.dumps(collection, ensure_ascii=False, separators=(",", ":")).encode()

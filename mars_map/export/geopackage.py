@@ -1,4 +1,4 @@
-"""GeoPackage: one layer of hits; the provenance is the metadata of the layer."""
+"""GeoPackage: one layer, of hits for example; the provenance is the metadata of the layer."""
 
 import io
 
@@ -6,16 +6,16 @@ from mars_map.export.provenance import METADATA_KEY, Provenance
 
 
 def geopackage(provenance: Provenance) -> bytes:
-    """Return the hits as the layer "hits"."""
+    """Return the rows as one layer, "hits" unless told otherwise."""
     import pyogrio
 
     file = io.BytesIO()
     pyogrio.write_dataframe(
         provenance.table(),
         file,
-        layer="hits",
+        layer=provenance.layer.name,
         driver="GPKG",
-        geometry_type="Polygon",
+        geometry_type=provenance.layer.geometry_type,
         layer_metadata={METADATA_KEY: provenance.to_json()},
     )
     return file.getvalue()

@@ -6,7 +6,7 @@ from mars_map.export.provenance import METADATA_KEY, Provenance
 
 
 def geoparquet(provenance: Provenance) -> bytes:
-    """Return the hits; the provenance is in the file's key-value metadata."""
+    """Return the rows; the provenance is in the file's key-value metadata."""
     import pyarrow.parquet as pq
 
     plain = io.BytesIO()

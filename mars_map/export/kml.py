@@ -15,18 +15,10 @@ from mars_map.export.provenance import METADATA_KEY, Provenance
 from mars_map.maps.heat import heat_palette
 
 NAMESPACE = "http://www.opengis.net/kml/2.2"
-FIELDS = {
-    "rank": "int",
-    "score": "double",
-    "tile": "string",
-    "lon": "double",
-    "lat": "double",
-    "west": "double",
-    "south": "double",
-    "east": "double",
-    "north": "double",
-}
-"""Columns of each placemark and their types; what all hits share is said once, in the document."""
+SHARED = ("query", "query_b", "model", "index", "date")
+"""Columns that are the same in all rows; they are said once, in the document."""
+TYPES = {"i": "int", "f": "double"}
+"""KML's types by the kind of a column; others are strings."""
 COLOURS = 16
 """Styles from the worst to the best hit."""
 FILL_ALPHA = "66"
@@ -39,7 +31,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def kml(provenance: Provenance) -> bytes:
-    """Return the hits as placemarks in one folder, coloured by their place between worst and best.
+    """Return the rows as placemarks in one folder, coloured by their place between worst and best.
 
     Outlines are in planetocentric degrees east and north; none crosses the antimeridian.
     """
@@ -50,16 +42,22 @@ def kml(provenance: Provenance) -> bytes:
     _add(document, "description", _description(provenance))
     for level in range(COLOURS):
         document.append(_style(level))
-    _add_schema(document)
+    layer = provenance.layer
+    columns = frame.drop(columns=["geometry", *(name for name in SHARED if name in frame)])
+    schema = _add(document, "Schema", id=layer.name, name=layer.name)
+    for name, kind in columns.dtypes.items():
+        _add(schema, "SimpleField", name=str(name), type=TYPES.get(kind.kind, "string"))
     data = _add(_add(document, "ExtendedData"), "Data", name=METADATA_KEY)
     _add(data, "value", provenance.to_json())
     folder = _add(document, "Folder")
-    _add(folder, "name", "hits")
-    levels = _levels(frame["score"].to_numpy())
+    _add(folder, "name", layer.name)
+    levels = _levels(frame[layer.colour_by].to_numpy())
     outlines = shapely.segmentize(frame.geometry.array, MAX_EDGE_DEGREES)
-    rows = frame[list(FIELDS)].to_dict("records")
+    rows = columns.to_dict("records")
     for row, outline, level in zip(rows, outlines, levels, strict=True):
-        _add_placemark(folder, row, outline, int(level))
+        mark = _add_placemark(folder, f"{next(iter(row.values()))} · {row[layer.label]}", int(level))
+        _add_values(mark, layer.name, row)
+        _add_outline(mark, outline)
     return xml.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
@@ -98,25 +96,33 @@ def _style(level: int) -> xml.Element:
     return style
 
 
-def _add_schema(document: xml.Element) -> None:
-    schema = _add(document, "Schema", id="hit", name="hit")
-    for name, kind in FIELDS.items():
-        _add(schema, "SimpleField", name=name, type=kind)
-
-
-def _add_placemark(
-    folder: xml.Element, row: dict[str, object], outline: shapely.Polygon, level: int
-) -> None:
+def _add_placemark(folder: xml.Element, name: str, level: int) -> xml.Element:
     mark = _add(folder, "Placemark")
-    _add(mark, "name", f"{row['rank']} · {row['tile']}")
+    _add(mark, "name", name)
     _add(mark, "styleUrl", f"#score{level}")
-    values = _add(_add(mark, "ExtendedData"), "SchemaData", schemaUrl="#hit")
+    return mark
+
+
+def _add_values(mark: xml.Element, schema: str, row: dict[str, object]) -> None:
+    values = _add(_add(mark, "ExtendedData"), "SchemaData", schemaUrl=f"#{schema}")
     for name, value in row.items():
         _add(values, "SimpleData", str(value), name=name)
-    polygon = _add(mark, "Polygon")
-    _add(polygon, "tessellate", "1")
-    ring = _add(_add(polygon, "outerBoundaryIs"), "LinearRing")
-    corners = shapely.get_coordinates(outline).round(9).tolist()
+
+
+def _add_outline(mark: xml.Element, outline: shapely.Geometry) -> None:
+    parts = shapely.get_parts(outline)
+    parent = mark if len(parts) == 1 else _add(mark, "MultiGeometry")
+    for part in parts:
+        polygon = _add(parent, "Polygon")
+        _add(polygon, "tessellate", "1")
+        _add_ring(_add(polygon, "outerBoundaryIs"), part.exterior)
+        for hole in part.interiors:
+            _add_ring(_add(polygon, "innerBoundaryIs"), hole)
+
+
+def _add_ring(parent: xml.Element, line: shapely.LinearRing) -> None:
+    ring = _add(parent, "LinearRing")
+    corners = shapely.get_coordinates(line).round(9).tolist()
     _add(ring, "coordinates", " ".join(f"{lon:.9g},{lat:.9g}" for lon, lat in corners))
 
 

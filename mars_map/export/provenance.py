@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from mars_map.maps.footprints import COLUMNS, iso_date, to_geodataframe
+from mars_map.export.layers import HITS, Layer
+from mars_map.maps.footprints import iso_date
 from mars_map.planet.sphere import CRS_AUTHORITY
 from mars_map.search import Result
 
@@ -25,10 +26,12 @@ class Provenance:
     """The result."""
     date: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the file was made, with its time zone."""
+    layer: Layer = HITS
+    """What of the result the file holds, where it holds a table."""
 
     def table(self) -> "GeoDataFrame":
-        """Return the hits with their outlines, as `to_geodataframe` does."""
-        return to_geodataframe(self.result, self.date)
+        """Return the rows of the layer with their outlines; the hits, unless told otherwise."""
+        return self.layer.table(self.result, self.date)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; `Query.from_dict` reads `query`."""
@@ -48,8 +51,9 @@ class Provenance:
             },
             "model": {"id": manifest.model.id, "sha256": manifest.model.sha256},
             "crs": ":".join(CRS_AUTHORITY),
-            "columns": COLUMNS,
+            "columns": self.layer.columns,
         }
+        record |= self.layer.record(self.result)
         return record | ({"estimate": estimate.to_dict()} if estimate else {})
 
     def to_json(self, indent: int | None = None) -> str:

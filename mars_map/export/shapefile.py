@@ -1,4 +1,4 @@
-"""Zipped shapefile: the hits and, in a file beside them, their provenance."""
+"""Zipped shapefile: the rows and, in a file beside them, their provenance."""
 
 import io
 import tempfile
@@ -9,18 +9,21 @@ from mars_map.export.provenance import Provenance
 
 MAX_TEXT_BYTES = 254
 """Longest text that a field of a shapefile holds, bytes in UTF-8."""
+TEXTS = {"query", "query_b", "model"}
+"""Columns whose texts are anybody's and may be long."""
 MARK = "…"
 """Ends a text that was too long; `provenance.json` has the whole of it."""
 
 
 def shapefile(provenance: Provenance) -> bytes:
-    """Return a ZIP with hits.shp and its companions, and `provenance.json`."""
+    """Return a ZIP with hits.shp, or what the layer is called, and `provenance.json`."""
     frame = provenance.table()
-    for name in ("query", "model"):
+    for name in TEXTS & set(frame):
         frame[name] = frame[name].map(shorten)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "hits.shp"
-        frame.to_file(path, engine="pyogrio", encoding="utf-8", geometry_type="Polygon")
+        path = Path(folder) / f"{provenance.layer.name}.shp"
+        kind = provenance.layer.geometry_type
+        frame.to_file(path, engine="pyogrio", encoding="utf-8", geometry_type=kind)
         Path(folder, "provenance.json").write_text(provenance.to_json(indent=2), encoding="utf-8")
         return _zip(sorted(Path(folder).iterdir()))
 

@@ -1,0 +1,424 @@
+"""A result as a figure for print: map, graticule, scale, colours and caption.
+
+    result_figure(result).savefig("dunes.pdf")
+
+Basemap and heat map are one picture of the paper's resolution; outlines and letters stay vectors in
+SVG and PDF, so that a journal can set them anew.
+"""
+
+import io
+import itertools
+import json
+import textwrap
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from mars_map.maps.basemap import Basemaps
+from mars_map.maps.footprints import SHORT_HASH
+from mars_map.maps.frames import (
+    Cylinder,
+    Frame,
+    Pole,
+    frame_of,
+    graticule_step,
+    latitude_text,
+    longitude_text,
+)
+from mars_map.maps.heat import heat_palette, heat_scale
+from mars_map.planet.geometry import box_polygons
+from mars_map.planet.sphere import CRS_AUTHORITY
+from mars_map.search import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+
+MILLIMETRE = 1 / 25.4
+"""In inches, matplotlib's unit of length."""
+WIDTH_MM = 180.0
+"""Width of a figure over two columns of a journal."""
+MAP_MM = 142.0
+"""Greatest width of the map in it."""
+MAX_MAP_HEIGHT_MM = 142.0
+LEFT_MM, RIGHT_MM, TOP_MM = 13.0, 25.0, 5.0
+POLAR_ROOM_MM = 12.0
+"""How much narrower a round map is, for the labels round it."""
+LINE_MM = 3.1
+"""Height of a line of the caption."""
+MAX_WORD = 80
+"""Letters of the longest word that the caption leaves whole."""
+DPI = 300
+LETTERS_PT, CAPTION_PT = 7.0, 6.5
+OUTLINE = "#c2107c"
+"""Colour of footprints: far from the greys below and from the blues to yellows of the heat map,
+also in print and for colour-blind eyes."""
+HEAT_OPACITY = 0.85
+"""Opacity of the heat map where its colours are full; shapes of the ground show through."""
+MAX_VECTOR_OUTLINES = 2_000
+"""With more hits their outlines are a picture too, or the file would not open in an editor."""
+
+_one_at_a_time = threading.RLock()
+"""Matplotlib's settings belong to the process."""
+
+
+def result_figure(
+    result: Result,
+    *,
+    basemaps: Basemaps | None = None,
+    layer: str = "relief",
+    record: dict[str, Any] | None = None,
+) -> "Figure":
+    """Return a matplotlib figure of a result, 180 mm wide.
+
+    It shows the query's region, or the planet. basemaps: where the picture below comes from; the
+    embedded ones if not given. layer: which of them, in grey. record: the provenance whose program
+    and date the caption tells. Raises BasemapError where the picture is absent or damaged.
+    """
+    from matplotlib.figure import Figure
+
+    frame = frame_of(result.query.region)
+    basemaps = basemaps or Basemaps()
+    caption = caption_of(result, frame, basemaps.layer(layer).credit, record)
+    # Round maps have their labels outside of the rim.
+    room = POLAR_ROOM_MM if isinstance(frame, Pole) else 0.0
+    map_width = min(MAP_MM - room, MAX_MAP_HEIGHT_MM / frame.ratio)
+    map_height = map_width * frame.ratio
+    with _settings():
+        caption = _wrapped(caption, (WIDTH_MM - 2 * LEFT_MM) * MILLIMETRE)
+        below = 9.0 + room / 3 + LINE_MM * (caption.count("\n") + 1)
+        height = TOP_MM + room / 2 + map_height + below
+        figure = Figure(figsize=(WIDTH_MM * MILLIMETRE, height * MILLIMETRE), dpi=DPI)
+        left = LEFT_MM + (MAP_MM - map_width) / 2
+        place = (left / WIDTH_MM, below / height, map_width / WIDTH_MM, map_height / height)
+        axes = figure.add_axes(place, label="map")
+        width = round(map_width * MILLIMETRE * DPI)
+        grey = _grey(frame.picture(basemaps.raster(layer), width, round(width * frame.ratio)))
+        axes.imshow(
+            _with_heat(result, frame, grey),
+            extent=frame.extent,
+            interpolation="none",
+            aspect="auto",
+        )
+        axes.set_autoscale_on(False)
+        _draw_region(axes, frame, result)
+        _draw_outlines(axes, frame, result)
+        _draw_graticule(axes, frame)
+        _draw_scale_bar(axes, frame)
+        bar = (left + map_width + 5.0 + room / 2) / WIDTH_MM
+        bar_place = (bar, (below + map_height * 0.1) / height, 3 / WIDTH_MM, place[3] * 0.8)
+        _draw_colour_bar(figure, bar_place, result, float(grey.mean()))
+        figure.text(
+            LEFT_MM / WIDTH_MM, (below - 8.0 - room / 3) / height, caption,
+            fontsize=CAPTION_PT, va="top", linespacing=1.25, parse_math=False,
+        )  # fmt: skip
+    return figure
+
+
+def figure_bytes(
+    result: Result,
+    form: Literal["png", "svg", "pdf"],
+    *,
+    record: dict[str, Any] | None = None,
+    date: datetime | None = None,
+    basemaps: Basemaps | None = None,
+) -> bytes:
+    """Return the figure as a file that carries `record`; letters stay letters in SVG and PDF.
+
+    date: what the file gives as its date; now if None. Raises like `result_figure`.
+    """
+    with _settings():
+        figure = result_figure(result, basemaps=basemaps, record=record)
+        about = dict(record or {}) | {"frame": frame_record(figure, frame_of(result.query.region))}
+        file = io.BytesIO()
+        text = json.dumps(about, ensure_ascii=form == "pdf")
+        metadata = _metadata(form, result.query.label, text, date or datetime.now(UTC))
+        figure.savefig(file, format=form, dpi=DPI, metadata=metadata)
+    return file.getvalue()
+
+
+def frame_record(figure: "Figure", frame: Frame) -> dict[str, Any]:
+    """Return where the map lies in the figure: enough to georeference the picture again.
+
+    `crs`, `extent` (left, right, bottom, top in the CRS's units), and `pixels`: left, right, bottom
+    and top of the map in pixels of the PNG, counted from its upper left corner.
+    """
+    (axes,) = (a for a in figure.axes if a.get_label() == "map")
+    box = axes.get_position()
+    width, height = figure.get_size_inches() * DPI
+    pixels = (box.x0 * width, box.x1 * width, (1 - box.y0) * height, (1 - box.y1) * height)
+    return {
+        "crs": frame.crs,
+        "extent": [round(float(v), 6) for v in frame.extent],
+        "pixels": [round(float(v), 3) for v in pixels],
+    }
+
+
+def caption_of(result: Result, frame: Frame, credit: str, record: dict[str, Any] | None) -> str:
+    """Return what the figure shows and where it comes from, in full sentences."""
+    manifest, hits = result.index.manifest, len(result.hits)
+    shown = f"outlines are the {hits:,} best tiles" if hits else "no tile is a hit"
+    made = f"{record['program']}, {record['date'][:10]}." if record else ""
+    estimate = result.estimate.sentence if result.estimate else ""
+    north = "" if isinstance(frame, Pole) else "north is up, "
+    sentences = (
+        f"“{result.query.label}” on Mars.",
+        f"Colours are the cosine similarity of each tile to the query; {shown}.",
+        estimate,
+        f"Projection: {north}{frame.title}; planetocentric latitude, longitude positive east,",
+        f"sphere of 3,396.19 km ({':'.join(CRS_AUTHORITY)}).",
+        f"Model {manifest.model.id} (sha256 {manifest.model.sha256[:SHORT_HASH]});",
+        f"index {result.index.digest[:SHORT_HASH]} of {result.index.n_tiles:,} tiles, made from",
+        f"{manifest.source}. Licence: {manifest.licence}. Basemap: {credit}.",
+        made,
+    )
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _wrapped(caption: str, inches: float) -> str:
+    """Break a text into lines of that width."""
+    from matplotlib.font_manager import FontProperties
+
+    font = FontProperties()
+    # A space alone has no outline to measure.
+    space = _length("a a", font) - _length("aa", font)
+    lines, room = [[]], inches * 72
+    # A word without end, such as a path, is cut, so that nothing runs over the border.
+    for word in itertools.chain(*(textwrap.wrap(word, MAX_WORD) for word in caption.split())):
+        needed = _length(word, font) + space
+        if needed > room:
+            lines.append([])
+            room = inches * 72
+        lines[-1].append(word)
+        room -= needed
+    return "\n".join(" ".join(line) for line in lines)
+
+
+def _length(text: str, font: "FontProperties") -> float:
+    """Return how wide a text is in the caption, points."""
+    from matplotlib.textpath import TextPath
+
+    return float(TextPath((0, 0), text, CAPTION_PT, prop=font).get_extents().x1)
+
+
+def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return a picture's brightness, 0 to 255, a little lighter for print."""
+    grey = rgb.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return 255.0 - (255.0 - grey) * 0.85
+
+
+def _with_heat(result: Result, frame: Frame, grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the basemap with the heat map on it, (height, width, 3)."""
+    height, width = grey.shape
+    lon, lat = frame.lonlat(width, height)
+    levels = np.rint(heat_scale(result.scores).position(result.scores) * 255).astype(np.uint8)
+    if result.region_mask is not None:
+        levels[~result.region_mask] = 0
+    tiles = result.index.grid.tile_at(lon, lat)
+    colours = heat_palette()[np.append(levels, np.uint8(0))[tiles]]
+    return _blended(colours, grey[..., np.newaxis])
+
+
+def _blended(colours: NDArray[np.uint8], below: NDArray[np.float32] | float) -> NDArray[np.uint8]:
+    """Return colours with their opacity on something grey, without the opacity."""
+    alpha = colours[..., 3:].astype(np.float32) * (HEAT_OPACITY / 255.0)
+    return np.rint(colours[..., :3] * alpha + below * (1.0 - alpha)).astype(np.uint8)
+
+
+def _draw_outlines(axes: "Axes", frame: Frame, result: Result) -> None:
+    from matplotlib.collections import LineCollection
+
+    outlines = box_polygons(result.index.grid.bounds(result.hits))
+    lines = [_projected(frame, outline.exterior) for outline in outlines]
+    rasterized = len(lines) > MAX_VECTOR_OUTLINES
+    axes.add_collection(
+        LineCollection(
+            lines, colors=OUTLINE, linewidths=_line_width(frame, result), gid="footprints",
+            rasterized=rasterized, capstyle="projecting", joinstyle="miter",
+        )
+    )  # fmt: skip
+
+
+def _line_width(frame: Frame, result: Result) -> float:
+    """Return the width of outlines in points: a tenth of a tile's, between hairline and 0.8."""
+    left, right, _, _ = frame.extent
+    step = float(np.diff(result.index.grid.row_edges).mean())
+    units = step if frame.unit == "degrees" else step * 59_274.7
+    return float(np.clip(units / (right - left) * MAP_MM * 2.83 * 0.12, 0.25, 0.8))
+
+
+def _draw_region(axes: "Axes", frame: Frame, result: Result) -> None:
+    region = result.query.region
+    if region is None:
+        return
+    for ring in shapely.get_rings(region.geometry()):
+        # The seam of a region that was cut at 180 degrees is no border of it.
+        for start, end in itertools.pairwise(ring.coords):
+            if abs(start[0]) == 180.0 and start[0] == end[0]:
+                continue
+            x, y = _projected(frame, shapely.LineString([start, end])).T
+            axes.plot(x, y, color="white", linewidth=1.6, solid_capstyle="round")
+            axes.plot(x, y, color="black", linewidth=0.7, solid_capstyle="round")
+
+
+def _projected(frame: Frame, line: shapely.Geometry) -> NDArray[np.float64]:
+    """Return a line of longitudes and latitudes in the frame's units, (n, 2)."""
+    if isinstance(frame, Cylinder):
+        lon, lat = shapely.get_coordinates(line).T
+        # The whole line is moved, so that none is torn apart at the frame's border.
+        shift = frame.project(lon.mean(), 0.0)[0] - lon.mean()
+        return np.column_stack([lon + shift, lat])
+    lon, lat = shapely.get_coordinates(shapely.segmentize(line, 1.0)).T
+    return np.column_stack(frame.project(lon, lat))
+
+
+def _draw_graticule(axes: "Axes", frame: Frame) -> None:
+    if isinstance(frame, Pole):
+        _draw_polar_graticule(axes, frame)
+        return
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+    left, right, bottom, top = frame.extent
+    for axis, span, text in (
+        (axes.xaxis, right - left, longitude_text),
+        (axes.yaxis, top - bottom, latitude_text),
+    ):
+        axis.set_major_locator(MultipleLocator(graticule_step(span)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _place, text=text: text(value)))
+    axes.grid(color="white", linewidth=0.3, alpha=0.6)
+    axes.tick_params(labelsize=LETTERS_PT, length=2, width=0.5, pad=2)
+    for spine in axes.spines.values():
+        spine.set_linewidth(0.5)
+
+
+def _draw_polar_graticule(axes: "Axes", frame: Pole) -> None:
+    from matplotlib.patches import Circle
+    from matplotlib.patheffects import withStroke
+
+    axes.set_axis_off()
+    rim = Circle((0, 0), frame.radius, fill=False, linewidth=0.6, clip_on=False)
+    axes.add_patch(rim)
+    for artist in (*axes.images, *axes.collections, *axes.lines):
+        artist.set_clip_path(rim)
+    halo = [withStroke(linewidth=1.5, foreground="white")]
+    line = {"color": "white", "linewidth": 0.3, "alpha": 0.6}
+    step = graticule_step(2 * (90.0 - abs(frame.edge)))
+    circle = np.linspace(-180.0, 180.0, 361)
+    for size in np.arange(step, 90.0 - abs(frame.edge), step):
+        lat = frame.sign * (90.0 - size)
+        axes.plot(*frame.project(circle, np.full_like(circle, lat)), **line)
+        x, y = frame.project(45.0, lat)
+        axes.text(
+            x, y, latitude_text(lat), fontsize=LETTERS_PT - 1, ha="center", va="center",
+            path_effects=halo,
+        )  # fmt: skip
+    for lon in range(-180, 180, 30):
+        axes.plot(*frame.project([lon, lon], [frame.edge, frame.sign * 90.0]), **line)
+        x, y = np.array(frame.project(lon, frame.edge)) * 1.015
+        across, up = x / frame.radius, y / frame.radius
+        axes.text(
+            x, y, longitude_text(lon), fontsize=LETTERS_PT,
+            ha="left" if across > 0.3 else "right" if across < -0.3 else "center",
+            va="bottom" if up > 0.9 else "top" if up < -0.9 else "center",
+        )  # fmt: skip
+
+
+def _draw_scale_bar(axes: "Axes", frame: Frame) -> None:
+    from matplotlib.offsetbox import AnchoredOffsetbox, AuxTransformBox, TextArea, VPacker
+    from matplotlib.patches import Rectangle
+
+    left, right, bottom, top = frame.extent
+    share = 0.14 if isinstance(frame, Pole) else 0.22
+    length_km = _round_length((right - left) * frame.metres_per_unit / 1000.0 * share)
+    length = length_km * 1000.0 / frame.metres_per_unit
+    bar = AuxTransformBox(axes.transData)
+    # Three parts in two colours can be measured and do not vanish on any ground.
+    for part, colour in enumerate(("black", "white", "black")):
+        corner = (left + part * length / 3, bottom)
+        bar.add_artist(
+            Rectangle(
+                corner, length / 3, (top - bottom) * 0.008, facecolor=colour, edgecolor="black",
+                linewidth=0.4,
+            )
+        )  # fmt: skip
+    words = f"{length_km:,.6g} km at {latitude_text(frame.middle_latitude)}"
+    label = TextArea(words, textprops={"fontsize": LETTERS_PT - 0.5})
+    box = AnchoredOffsetbox(
+        "lower left", child=VPacker(children=[label, bar], align="center", pad=0, sep=2),
+        pad=0.5, borderpad=0.5, frameon=isinstance(frame, Cylinder),
+    )  # fmt: skip
+    box.patch.set(facecolor="white", alpha=0.85, linewidth=0, boxstyle="round,pad=0.1")
+    axes.add_artist(box)
+
+
+def _round_length(kilometres: float) -> float:
+    """Return the greatest of 1, 2, 3 or 5 times a power of ten that is not longer."""
+    power = 10.0 ** np.floor(np.log10(kilometres))
+    return max(n * power for n in (1, 2, 3, 5) if n * power <= kilometres)
+
+
+def _draw_colour_bar(
+    figure: "Figure", place: tuple[float, float, float, float], result: Result, below: float
+) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    low, high = heat_scale(result.scores)
+    colours = ListedColormap(_blended(heat_palette(), below) / 255.0)
+    axes = figure.add_axes(place, label="colours")
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(low, max(high, low + 1e-9)), colours), cax=axes, extend="both"
+    )
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(labelsize=LETTERS_PT, length=2, width=0.5, pad=2)
+    bar.set_label("Cosine similarity, 75th to 99.9th percentile", fontsize=LETTERS_PT, labelpad=4)
+    bar.solids.set_rasterized(True)
+
+
+def _metadata(form: str, title: str, record: str, date: datetime) -> dict[str, Any]:
+    """Return what the file says about itself, under the names that its format has for it."""
+    match form:
+        case "png":
+            return {"Title": title, "Software": "mars_map", "mars_map": record}
+        case "svg":
+            return {"Title": title, "Description": record, "Date": date.isoformat()}
+        case _:
+            return {"Title": title, "Keywords": record, "CreationDate": date, "ModDate": date}
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Set letters for print, for one thread at a time."""
+    import matplotlib
+
+    letters = {
+        "font.family": "sans-serif",
+        "font.sans-serif": list(_fonts()),
+        "svg.fonttype": "none",
+        "pdf.fonttype": 42,
+        "text.parse_math": False,
+        "axes.formatter.use_mathtext": False,
+    }
+    with _one_at_a_time, matplotlib.rc_context(letters), warnings.catch_warnings():
+        # A letter that no font has is drawn as a box; SVG has it all the same.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
+
+
+@cache
+def _fonts() -> tuple[str, ...]:
+    """Return the sans-serif fonts of this machine, the one that comes with matplotlib first."""
+    from matplotlib import font_manager
+
+    wanted = ("DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Emoji")
+    present = {font.name for font in font_manager.fontManager.ttflist}
+    return tuple(name for name in wanted if name in present)
