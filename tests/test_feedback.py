@@ -159,6 +159,14 @@ def test_the_engine_says_what_labels_did_and_hides_the_no(engine):
     assert set(range(5)) <= set(result.hits.tolist())
 
 
+def test_example_tiles_alone_count_as_yes(engine):
+    names = engine.index.grid.names(np.arange(8)).tolist()
+    called = engine.search(Query(yes=tuple(names[:4]), no=(names[7],)))
+    example = engine.search(Query.like(names[0], yes=tuple(names[1:4]), no=(names[7],)))
+    assert example.refinement == called.refinement
+    assert example.scores == pytest.approx(called.scores, abs=1e-6)
+
+
 class TestSuggestions:
     def suggest(self, index: TileIndex, **options) -> tuple[NDArray, NDArray]:
         scores = Planet().tiles[: index.n_tiles] @ unit(Planet().landform)

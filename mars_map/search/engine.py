@@ -157,10 +157,18 @@ class Engine:
         if not query.yes and not query.no:
             assert vector is not None, "a query without labels has parts"
             return vector, ""
-        yes, no = self._tile_vectors(query.yes), self._tile_vectors(query.no)
         from mars_map.search.feedback import refine
 
-        refined = refine(vector, yes, no, background=self._background)
+        yes = query.yes
+        if len(query.tiles) == len(query.active):
+            # Example tiles and nothing else: they are right as those are that were called so.
+            yes, vector = (*query.tiles, *(tile for tile in yes if tile not in query.tiles)), None
+        refined = refine(
+            vector,
+            self._tile_vectors(yes),
+            self._tile_vectors(query.no),
+            background=self._background,
+        )
         return refined.vector, refined.sentence
 
     def estimate(self, result: Result) -> Estimate | None:
