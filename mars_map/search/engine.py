@@ -17,10 +17,11 @@ from mars_map.encoders.prompts import average_vectors, fill_prompts
 from mars_map.errors import ModelMismatchError, QueryError
 from mars_map.index import TileIndex, open_index
 from mars_map.planet.regions import Region
+from mars_map.search.batching import BatchedScan
 from mars_map.search.calibration import Calibration, Estimate
 from mars_map.search.parts import Filter, Part, decode_vector
 from mars_map.search.query import Query
-from mars_map.search.scoring import best_tiles, score_all
+from mars_map.search.scoring import best_tiles, rescore
 from mars_map.settings import INDEX_DIR, MODEL_DIR
 
 CACHE_BYTES = 64 * 2**20
@@ -104,6 +105,7 @@ class Engine:
         ModelMismatchError for an encoder of another model (for a function: at that query).
         """
         self.index = index
+        self._scan = BatchedScan(index)
         self._lock = threading.Lock()
         self._encoder_lock = threading.Lock()
         self._load = encoder if callable(encoder) else None
@@ -205,8 +207,7 @@ class Engine:
         start = time.perf_counter()
         vector, refinement = self.vector(query)
         encoded = time.perf_counter()
-        scores = score_all(self.index, vector)
-        scores.flags.writeable = False
+        scores = self._scan.scores(vector)
         end = time.perf_counter()
         with self._lock:
             self._scores.put(query.subject, (scores, refinement))
