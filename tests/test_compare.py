@@ -3,9 +3,12 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from scipy.stats import rankdata, spearmanr
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from mars_map.analysis.compare import (
     COLUMNS,
@@ -28,6 +31,8 @@ from mars_map.planet.blocks import patch_numbers
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
 from mars_map.planet.regions import Box, LatitudeBand
 from mars_map.search import Engine, Query
+from mars_map.ui.map import FILES
+from mars_map.web.routes import routes
 from tests.conftest import WordEncoder, make_index
 
 
@@ -178,3 +183,63 @@ def test_the_picture_of_the_planet(comparison):
     assert alpha.any()
     # The query has a band of latitudes, and beyond it nothing is compared.
     assert not alpha[: 720 // 8].any()
+
+
+@pytest.fixture
+def client(small_service):
+    return TestClient(Starlette(routes=routes(FILES)))
+
+
+ADDRESS = {"q": "dunes", "k": "60", "b": "q=dunes on plains"}
+
+
+def test_the_routes_compare(client, small_engine):
+    answer = client.get("/mars/compare", params=ADDRESS).json()
+    a = small_engine.search(Query("dunes", top_k=60))
+    found = compare(a, small_engine.search(counterpart(a, Query("dunes on plains"))))
+    assert answer["jaccard"] == found.jaccard
+    assert answer["spearman"]["value"] == found.correlation.value
+    assert answer["hits"]["only-b"] == found.hits("only-b").tolist()
+    picture = client.get("/mars/difference.png", params=ADDRESS)
+    assert picture.content == difference_png(found.percentiles, found.grid)
+    assert picture.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize("form", ["geojson", "csv"])
+def test_sets_of_hits_are_files(client, form):
+    answer = client.get("/mars/compare", params=ADDRESS).json()
+    reply = client.get(f"/mars/export/{form}", params=ADDRESS | {"as": "only-a"})
+    assert f"mars-dunes-only-a.{form}" in reply.headers["content-disposition"]
+    if form == "csv":
+        assert len(pd.read_csv(io.BytesIO(reply.content))) == len(answer["hits"]["only-a"])
+    else:
+        record = reply.json()["mars_map"]["compared"]
+        assert record["set"] == "only-a"
+        assert Query.from_dict(record["b"]).text == "dunes on plains"
+        assert record["jaccard"] == answer["jaccard"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("compare?q=dunes", "Name a second query"),
+        ("compare?q=dunes&b=q%3D%20", "Type what to look for"),
+        ("difference.png?q=dunes&b=k%3D3", "Type what to look for"),
+        ("export/csv?q=dunes&as=nothing", "no layer"),
+        ("export/heat?q=dunes&as=units", "does not hold units"),
+        ("export/csv?q=dunes&as=units&least=large", "is no area"),
+        ("units?q=dunes&least=-1", "least area"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_sentence(client, path, said):
+    reply = client.get(f"/mars/{path}")
+    assert reply.status_code == 400
+    assert said in reply.json()["error"]
+
+
+def test_units_come_as_geojson(client):
+    collection = client.get("/mars/units?q=dunes&k=100").json()
+    assert collection["crs"]["properties"]["name"] == "urn:ogc:def:crs:IAU:2015:49900"
+    assert sum(one["properties"]["tiles"] for one in collection["features"]) == 100
+    saved = client.get("/mars/export/gpkg?q=dunes&k=100&as=units")
+    assert "mars-dunes-units.gpkg" in saved.headers["content-disposition"]

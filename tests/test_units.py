@@ -1,20 +1,28 @@
 """Units: hits that touch become one, with the area, border and centre they have on the sphere."""
 
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from scipy.sparse.csgraph import connected_components
 
 from mars_map.analysis.units import COLUMNS, find_units, units_of, units_table
-from mars_map.errors import QueryError
+from mars_map.errors import ExportError, QueryError
+from mars_map.export import EXPORTERS, TABLES, Units, export_bytes, file_name
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
 from mars_map.planet.regions import Box
 from mars_map.planet.sphere import RADIUS_M, box_area_km2
 from mars_map.search import Query
 
 R = RADIUS_M / 1000
+DATE = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
 GRIDS = (EqualAreaGrid(5.0), RegularGrid(8.0, -80, 80), EqualAreaGrid(30.0))
 
 
@@ -154,7 +162,8 @@ def test_a_pole_cap_and_a_ring():
     tiles, scores = planted(grid, (-180, -4, 180, 4))
     ring = find_units(tiles, scores, grid)
     assert len(ring) == 1
-    assert np.isnan(ring.lat[0])
+    # It has no centroid: its best tile stands in.
+    assert grid.tile_at(ring.lon[0], ring.lat[0]) == ring.best_tile[0]
 
 
 def test_small_units_are_left_out():
@@ -187,3 +196,56 @@ def test_the_table_says_what_the_units_are(small_result):
     best = small_result.index.grid.names(small_result.hits[:1])[0]
     assert best in set(table["best_tile"])
     assert all(len(name) <= 10 for name in table.columns)
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_an_export_of_units_lands_where_it_left(small_engine, form, tmp_path):
+    """Also the unit across the antimeridian, and one with a hole."""
+    result = planted_result(small_engine)
+    sent = units_table(result, DATE)
+    data = export_bytes(result, form, date=DATE, layer=Units())
+    assert file_name(result, form, Units()).startswith("mars-dunes-units.")
+    if form == "csv":
+        table = pd.read_csv(io.BytesIO(data))
+        assert list(table.columns) == list(COLUMNS)
+    else:
+        path = tmp_path / f"units{EXPORTERS[form].extension}"
+        path.write_bytes(data)
+        table = gpd.read_parquet(path) if form == "parquet" else gpd.read_file(path)
+        assert table.geometry.is_valid.all()
+        if form != "kml":
+            assert table.crs.ellipsoid.semi_major_metre == RADIUS_M
+        for ours, theirs in zip(sent.geometry, table.geometry, strict=True):
+            np.testing.assert_allclose(theirs.bounds, ours.bounds, atol=1e-6)
+            assert shapely.force_2d(theirs).symmetric_difference(ours).area < 1e-4
+    for name in ("area_km2", "perim_km", "lon", "lat", "mean_score", "max_score"):
+        np.testing.assert_allclose(table[name].astype(float), sent[name], atol=1e-3)
+    assert table["best_tile"].tolist() == sent["best_tile"].tolist()
+
+
+def planted_result(engine):
+    """Hits that lie in a ring, and in two groups on either side of the antimeridian."""
+    grid = engine.index.grid
+    ring = np.setdiff1d(planted(grid, (0, -40, 80, 10))[0], planted(grid, (25, -25, 55, -5))[0])
+    hits = np.union1d(ring, planted(grid, (170, -20, -165, 20))[0])
+    result = replace(engine.search(Query("dunes")), hits=hits)
+    outlines = units_of(result).outlines(grid)
+    assert len(outlines) == 2
+    assert any(part.interiors for part in outlines[0].geoms)
+    assert len(outlines[1].geoms) == 2
+    return result
+
+
+def test_what_an_export_of_units_tells_of_itself(small_engine):
+    result = planted_result(small_engine)
+    collection = json.loads(export_bytes(result, "geojson", layer=Units(least_km2=5e6)))
+    assert collection["name"] == "units"
+    assert collection["crs"]["properties"]["name"] == "urn:ogc:def:crs:IAU:2015:49900"
+    assert collection["mars_map"]["units"]["least_km2"] == 5e6
+    assert collection["mars_map"]["columns"] == COLUMNS
+    assert [feature["properties"]["unit"] for feature in collection["features"]] == [1]
+
+
+def test_a_picture_holds_no_units(small_result):
+    with pytest.raises(ExportError, match="does not hold units"):
+        export_bytes(small_result, "heat", layer=Units())

@@ -72,10 +72,10 @@ class Units:
     perimeter_km: NDArray[np.float64]
     """Length of outer and inner borders on the sphere."""
     lon: NDArray[np.float64]
-    """Longitude of the centroid on the sphere, degrees in [-180, 180]; nan where it has none, as a
-    ring round the planet has not."""
+    """Longitude of the centroid on the sphere, degrees in [-180, 180]; of the best tile's centre
+    where there is no centroid, as in a ring round the planet."""
     lat: NDArray[np.float64]
-    """Latitude of the centroid, degrees; nan where it has none."""
+    """Latitude of the same point, degrees."""
     mean_score: NDArray[np.float64]
     """Mean of the tiles' scores, weighted by area."""
     max_score: NDArray[np.float64]
@@ -268,9 +268,12 @@ def _measure(
     area = total(areas)
     inner = np.bincount(labels[touching.first], touching.length_km, minlength=n)
     perimeter = np.maximum(total(_box_perimeter_km(bounds)) - 2 * inner, 0.0)
-    lon, lat = _direction(np.stack([total(axis) for axis in _box_moments(bounds)]), area)
     best = np.lexsort((tiles, -tile_scores, labels))
     best = best[np.searchsorted(labels[best], np.arange(n))]
+    lon, lat = _direction(np.stack([total(axis) for axis in _box_moments(bounds)]), area)
+    nowhere = np.isnan(lat)
+    lon = np.where(nowhere, (bounds[best, 0] + bounds[best, 2]) / 2, lon)
+    lat = np.where(nowhere, (bounds[best, 1] + bounds[best, 3]) / 2, lat)
     first = tiles[np.lexsort((tiles, labels))][np.searchsorted(np.sort(labels), np.arange(n))]
     # Equal areas, as all units of one tile have, rank by their best score.
     order = np.lexsort((first, -tile_scores[best], -area.round(6)))

@@ -9,7 +9,7 @@ A file appears whole or not at all, and one that was there before stays until th
 import os
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from mars_map.export.geopackage import geopackage
 from mars_map.export.geoparquet import geoparquet
 from mars_map.export.heatmap import heat_geotiff
 from mars_map.export.kml import kml
+from mars_map.export.layers import HITS, Compared, Layer, Units
 from mars_map.export.print import pdf, png, svg
 from mars_map.export.provenance import Provenance
 from mars_map.export.shapefile import shapefile
@@ -29,8 +30,12 @@ from mars_map.search import Result
 
 __all__ = [
     "EXPORTERS",
+    "TABLES",
+    "Compared",
     "Exporter",
+    "Layer",
     "Provenance",
+    "Units",
     "export_bytes",
     "export_result",
     "file_name",
@@ -147,16 +152,25 @@ EXPORTERS: dict[str, Exporter] = {
     ),
 }
 """Every format by the name that the shell and the page call it."""
+TABLES = ("geojson", "shapefile", "gpkg", "parquet", "kml", "csv")
+"""Formats that hold a table of rows, and so can also hold units or hits of two queries."""
 
 
-def export_bytes(result: Result, format: str, *, date: datetime | None = None) -> bytes:
+def export_bytes(
+    result: Result, format: str, *, date: datetime | None = None, layer: Layer = HITS
+) -> bytes:
     """Return a result as the bytes of a file. The date is now if none is given.
 
-    Raises ExportError for an unknown format and where a library could not make the file, for
-    example on a full disk.
+    layer: what of it, for the formats of `TABLES`: the hits, or `Units`, or `Compared`. Raises
+    ExportError for an unknown format, for a layer that a format cannot hold, and where a library
+    could not make the file, for example on a full disk.
     """
     exporter = _exporter(format)
-    provenance = Provenance(result) if date is None else Provenance(result, date)
+    if layer is not HITS and format not in TABLES:
+        raise ExportError(
+            f"{exporter.title} does not hold {layer.name}; choose from {', '.join(TABLES)}."
+        )
+    provenance = Provenance(result, date or datetime.now(UTC), layer)
     try:
         return exporter.make(provenance)
     except (OSError, RuntimeError) as error:
@@ -166,10 +180,15 @@ def export_bytes(result: Result, format: str, *, date: datetime | None = None) -
 
 
 def export_result(
-    result: Result, format: str, path: str | Path, *, date: datetime | None = None
+    result: Result,
+    format: str,
+    path: str | Path,
+    *,
+    date: datetime | None = None,
+    layer: Layer = HITS,
 ) -> Path:
     """Save a result in a file and return its path; see `write_file`. Raises like both."""
-    return write_file(path, export_bytes(result, format, date=date))
+    return write_file(path, export_bytes(result, format, date=date, layer=layer))
 
 
 def write_file(path: str | Path, data: bytes) -> Path:
@@ -191,10 +210,11 @@ def write_file(path: str | Path, data: bytes) -> Path:
     return path
 
 
-def file_name(result: Result, format: str) -> str:
+def file_name(result: Result, format: str, layer: Layer = HITS) -> str:
     """Return a name for a file to download, such as "mars-dunes-inside-craters.geojson"."""
     words = re.sub(r"[\W_]+", "-", result.query.label.lower()).strip("-")[:60].rstrip("-")
-    return f"mars-{words or 'result'}{_exporter(format).extension}"
+    kind = "" if layer is HITS else f"-{layer.name}"
+    return f"mars-{words or 'result'}{kind}{_exporter(format).extension}"
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -6,6 +6,7 @@ provenance.
 """
 
 import re
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as xml
 
 import numpy as np
@@ -13,6 +14,9 @@ import shapely
 
 from mars_map.export.provenance import METADATA_KEY, Provenance
 from mars_map.maps.heat import heat_palette
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
 
 NAMESPACE = "http://www.opengis.net/kml/2.2"
 SHARED = ("query", "query_b", "model", "index", "date")
@@ -39,7 +43,7 @@ def kml(provenance: Provenance) -> bytes:
     root = xml.Element("kml", {"xmlns": NAMESPACE, "hint": "target=mars"})
     document = _add(root, "Document")
     _add(document, "name", f"{provenance.result.query.label} · Mars")
-    _add(document, "description", _description(provenance))
+    _add(document, "description", _description(provenance, frame))
     for level in range(COLOURS):
         document.append(_style(level))
     layer = provenance.layer
@@ -55,18 +59,20 @@ def kml(provenance: Provenance) -> bytes:
     outlines = shapely.segmentize(frame.geometry.array, MAX_EDGE_DEGREES)
     rows = columns.to_dict("records")
     for row, outline, level in zip(rows, outlines, levels, strict=True):
-        mark = _add_placemark(folder, f"{next(iter(row.values()))} · {row[layer.label]}", int(level))
+        mark = _add_placemark(
+            folder, f"{next(iter(row.values()))} · {row[layer.label]}", int(level)
+        )
         _add_values(mark, layer.name, row)
         _add_outline(mark, outline)
     return xml.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def _description(provenance: Provenance) -> str:
-    record = provenance.to_dict()
-    scores = provenance.result.hit_scores
-    colours = f" Colours run from {min(scores):.4f} to {max(scores):.4f}." if len(scores) else ""
+def _description(provenance: Provenance, frame: "GeoDataFrame") -> str:
+    record, layer = provenance.to_dict(), provenance.layer
+    values = frame[layer.colour_by]
+    colours = f" Colours run from {values.min():.4f} to {values.max():.4f}." if len(values) else ""
     return (
-        f"{len(scores):,} tiles of Mars by cosine similarity.{colours}\n"
+        f"{len(values):,} {layer.name} by {layer.columns[layer.colour_by]}.{colours}\n"
         "These places are on Mars, not on the Earth, although KML cannot say so in its coordinates:"
         " planetocentric latitude, longitude positive east, sphere of 3,396.19 km"
         f" ({record['crs']}).\n"

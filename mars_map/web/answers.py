@@ -17,6 +17,7 @@ from mars_map.web.layers import basemap_layers
 from mars_map.web.params import query_from_request
 from mars_map.web.replies import json_reply
 from mars_map.web.service import service
+from mars_map.web.units import layer_of
 
 SUGGESTIONS = 8
 """Most places that complete a name."""
@@ -68,11 +69,15 @@ def footprints(request: Request) -> Response:
 
 
 def export(request: Request) -> Response:
-    """Answer `/mars/export/{format}?{query}` with the result as a file to save."""
+    """Answer `/mars/export/{format}?{query}&as=` with the result as a file to save.
+
+    as: what of it, the hits unless told; see `mars_map.web.units.layer_of`.
+    """
     result = service().search(query_from_request(request))
     key = request.path_params["format"]
-    body = export_bytes(result, key)
-    name = quote(file_name(result, key))
+    layer = layer_of(request)
+    body = export_bytes(result, key, layer=layer)
+    name = quote(file_name(result, key, layer))
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
     return Response(body, headers=headers, media_type=EXPORTERS[key].media_type)
 

@@ -11,7 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mars_map.maps.leaflet import leaflet_folder
-from mars_map.web import answers, histogram, overlays, pictures, polar, profile, rasters
+from mars_map.web import (
+    answers,
+    compare,
+    histogram,
+    overlays,
+    pictures,
+    polar,
+    profile,
+    rasters,
+    units,
+)
 from mars_map.web.files import folder_route
 from mars_map.web.replies import Handler, refusal, speaks_plainly
 from mars_map.web.service import service
@@ -28,6 +38,9 @@ HANDLERS: dict[str, Handler] = {
     "/search": answers.search,
     "/footprints": answers.footprints,
     "/histogram": histogram.histogram,
+    "/units": units.units,
+    "/compare": compare.comparison,
+    "/difference.png": compare.difference,
     "/export/{format}": answers.export,
     "/elevation": answers.elevation,
     "/tile-at": answers.tile_at,
