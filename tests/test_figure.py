@@ -17,8 +17,8 @@ from mars_map.maps import figure as figure_module
 from mars_map.maps.basemap import Basemaps
 from mars_map.maps.figure import HEAT_OPACITY, result_figure
 from mars_map.maps.frames import (
-    Cylinder,
-    Pole,
+    FlatFrame,
+    PolarFrame,
     frame_of,
     graticule_step,
     latitude_text,
@@ -170,7 +170,7 @@ def test_the_basemap_lies_under_the_result(name):
         np.clip(((90 - lat) / 180 * 2048).astype(int), 0, 2047),
         np.clip(((lon + 180) / 360 * 4096).astype(int), 0, 4095),
     ]
-    inside = np.abs(lat) > np.abs(frame.edge) if isinstance(frame, Pole) else np.isfinite(lat)
+    inside = np.abs(lat) > np.abs(frame.edge) if isinstance(frame, PolarFrame) else np.isfinite(lat)
 
     def likeness(picture):
         return np.corrcoef(shown[inside], picture[inside])[0, 1]
@@ -180,12 +180,12 @@ def test_the_basemap_lies_under_the_result(name):
 
 
 def test_regions_get_the_frame_that_fits_them():
-    assert frame_of(None) == Cylinder(-180.0, -90.0, 180.0, 90.0)
+    assert frame_of(None) == FlatFrame(-180.0, -90.0, 180.0, 90.0)
     crossing = frame_of(Polygon(((170, 0), (-170, 0), (180, 10))))
-    assert isinstance(crossing, Cylinder) and 150 < crossing.west < 170 < 190 < crossing.east < 210
-    assert frame_of(Box(10, 62, 40, 80)) == Pole(61.0)
-    assert frame_of(LatitudeBand(-90, -60)) == Pole(-59.0)
-    assert isinstance(frame_of(LatitudeBand(50, 90)), Cylinder)
+    assert isinstance(crossing, FlatFrame) and 150 < crossing.west < 170 < 190 < crossing.east < 210
+    assert frame_of(Box(10, 62, 40, 80)) == PolarFrame(61.0)
+    assert frame_of(LatitudeBand(-90, -60)) == PolarFrame(-59.0)
+    assert isinstance(frame_of(LatitudeBand(50, 90)), FlatFrame)
     assert frame_of(LatitudeBand(-10, 10)).extent[:2] == (-180.0, 180.0)
 
 

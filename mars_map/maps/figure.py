@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from mars_map.maps.basemap import Basemaps
 from mars_map.maps.footprints import SHORT_HASH
 from mars_map.maps.frames import (
-    Cylinder,
+    FlatFrame,
     Frame,
-    Pole,
+    PolarFrame,
     frame_of,
     graticule_step,
     latitude_text,
@@ -90,7 +90,7 @@ def result_figure(
     basemaps = basemaps or Basemaps()
     caption = caption_of(result, frame, basemaps.layer(layer).credit, record)
     # Round maps have their labels outside of the rim.
-    room = POLAR_ROOM_MM if isinstance(frame, Pole) else 0.0
+    room = POLAR_ROOM_MM if isinstance(frame, PolarFrame) else 0.0
     map_width = min(MAP_MM - room, MAX_MAP_HEIGHT_MM / frame.ratio)
     map_height = map_width * frame.ratio
     with _settings():
@@ -169,7 +169,7 @@ def caption_of(result: Result, frame: Frame, credit: str, record: dict[str, Any]
     shown = f"outlines are the {hits:,} best tiles" if hits else "no tile is a hit"
     made = f"{record['program']}, {record['date'][:10]}." if record else ""
     estimate = result.estimate.sentence if result.estimate else ""
-    north = "" if isinstance(frame, Pole) else "north is up, "
+    north = "" if isinstance(frame, PolarFrame) else "north is up, "
     sentences = (
         f"“{result.query.label}” on Mars.",
         f"Colours are the cosine similarity of each tile to the query; {shown}.",
@@ -272,7 +272,7 @@ def _draw_region(axes: "Axes", frame: Frame, result: Result) -> None:
 
 def _projected(frame: Frame, line: shapely.Geometry) -> NDArray[np.float64]:
     """Return a line of longitudes and latitudes in the frame's units, (n, 2)."""
-    if isinstance(frame, Cylinder):
+    if isinstance(frame, FlatFrame):
         lon, lat = shapely.get_coordinates(line).T
         # The whole line is moved, so that none is torn apart at the frame's border.
         shift = frame.project(lon.mean(), 0.0)[0] - lon.mean()
@@ -282,7 +282,7 @@ def _projected(frame: Frame, line: shapely.Geometry) -> NDArray[np.float64]:
 
 
 def _draw_graticule(axes: "Axes", frame: Frame) -> None:
-    if isinstance(frame, Pole):
+    if isinstance(frame, PolarFrame):
         _draw_polar_graticule(axes, frame)
         return
     from matplotlib.ticker import FuncFormatter, MultipleLocator
@@ -300,7 +300,7 @@ def _draw_graticule(axes: "Axes", frame: Frame) -> None:
         spine.set_linewidth(0.5)
 
 
-def _draw_polar_graticule(axes: "Axes", frame: Pole) -> None:
+def _draw_polar_graticule(axes: "Axes", frame: PolarFrame) -> None:
     from matplotlib.patches import Circle
     from matplotlib.patheffects import withStroke
 
@@ -323,7 +323,7 @@ def _draw_polar_graticule(axes: "Axes", frame: Pole) -> None:
         )  # fmt: skip
     for lon in range(-180, 180, 30):
         axes.plot(*frame.project([lon, lon], [frame.edge, frame.sign * 90.0]), **line)
-        x, y = np.array(frame.project(lon, frame.edge)) * 1.015
+        x, y = np.array(frame.project(lon, frame.edge)).ravel() * 1.015
         across, up = x / frame.radius, y / frame.radius
         axes.text(
             x, y, longitude_text(lon), fontsize=LETTERS_PT,
@@ -337,7 +337,7 @@ def _draw_scale_bar(axes: "Axes", frame: Frame) -> None:
     from matplotlib.patches import Rectangle
 
     left, right, bottom, top = frame.extent
-    share = 0.14 if isinstance(frame, Pole) else 0.22
+    share = 0.14 if isinstance(frame, PolarFrame) else 0.22
     length_km = _round_length((right - left) * frame.metres_per_unit / 1000.0 * share)
     length = length_km * 1000.0 / frame.metres_per_unit
     bar = AuxTransformBox(axes.transData)
@@ -354,7 +354,10 @@ def _draw_scale_bar(axes: "Axes", frame: Frame) -> None:
     label = TextArea(words, textprops={"fontsize": LETTERS_PT - 0.5})
     box = AnchoredOffsetbox(
         "lower left", child=VPacker(children=[label, bar], align="center", pad=0, sep=2),
-        pad=0.5, borderpad=0.5, frameon=isinstance(frame, Cylinder),
+        pad=0.5, borderpad=0.5, frameon=isinstance(frame, FlatFrame),
+        # The corner of a round map is empty, and the labels of its rim are near.
+        bbox_to_anchor=(-0.07, -0.03, 1, 1) if isinstance(frame, PolarFrame) else (0, 0, 1, 1),
+        bbox_transform=axes.transAxes,
     )  # fmt: skip
     box.patch.set(facecolor="white", alpha=0.85, linewidth=0, boxstyle="round,pad=0.1")
     axes.add_artist(box)

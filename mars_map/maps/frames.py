@@ -2,7 +2,7 @@
 
 Most of the planet is shown equirectangular with the middle latitude of the frame true to scale both
 ways (plate carrée, where that is the equator). A region beyond 60 degrees is shown in polar
-stereographic projection round the pole, IAU_2015:49930 or 49935.
+stereographic projection round the pole, IAU_2015:49930 or 49935 (`mars_map.planet.polar`).
 """
 
 from abc import ABC, abstractmethod
@@ -11,12 +11,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyproj import Proj, Transformer
 
 from mars_map.maps.raster import MarsRaster
 from mars_map.planet.coordinates import wrap_longitude
+from mars_map.planet.polar import POLAR_CRS, Pole, lonlat_from_polar, polar_from_lonlat
 from mars_map.planet.regions import Region
-from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE, RADIUS_M
+from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE
 
 POLAR_FROM = 60.0
 """A region that lies wholly beyond this latitude is shown round its pole."""
@@ -74,7 +74,7 @@ class Frame(ABC):
 
 
 @dataclass(frozen=True)
-class Cylinder(Frame):
+class FlatFrame(Frame):
     """Equirectangular, true to scale at its middle latitude; west and east are multiples of 360
     away from [-180, 180] where the frame crosses the antimeridian.
     """
@@ -155,7 +155,7 @@ class Cylinder(Frame):
 
 
 @dataclass(frozen=True)
-class Pole(Frame):
+class PolarFrame(Frame):
     """Polar stereographic, round, with 0 degrees at the bottom (north) or the top (south)."""
 
     edge: float
@@ -169,14 +169,19 @@ class Pole(Frame):
         return 1 if self.edge > 0 else -1
 
     @property
+    def pole(self) -> Pole:
+        """Which pole is in the middle."""
+        return "north" if self.edge > 0 else "south"
+
+    @property
     def crs(self) -> str:
         """Authority and code of the projection."""
-        return "IAU_2015:49930" if self.sign > 0 else "IAU_2015:49935"
+        return ":".join(POLAR_CRS[self.pole])
 
     @cached_property
     def radius(self) -> float:
         """Distance from the pole to the rim on the map, metres."""
-        return float(2.0 * RADIUS_M * np.tan(np.radians((90.0 - abs(self.edge)) / 2.0)))
+        return float(np.hypot(*polar_from_lonlat(0.0, self.edge, self.pole)))
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -196,18 +201,18 @@ class Pole(Frame):
     @property
     def metres_per_unit(self) -> float:
         """Length on the ground of one metre on the map, at the middle latitude."""
-        return 1.0 / Proj(self.crs).get_factors(0.0, self.middle_latitude).parallel_scale
+        # Snyder 1987, equation 21-7, with scale 1 at the pole.
+        return (1.0 + np.sin(np.radians(abs(self.middle_latitude)))) / 2.0
 
     def lonlat(self, width: int, height: int) -> tuple[NDArray, NDArray]:
         """Return the centres of pixels in degrees."""
         x = self.radius * ((np.arange(width) + 0.5) * 2 / width - 1)
         y = self.radius * (1 - (np.arange(height) + 0.5) * 2 / height)
-        lon, lat = self._transformer.transform(*np.meshgrid(x, y), direction="INVERSE")
-        return wrap_longitude(lon), lat
+        return lonlat_from_polar(*np.meshgrid(x, y), self.pole)
 
     def project(self, lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray, NDArray]:
         """Return metres from the pole."""
-        return self._transformer.transform(np.asarray(lon, float), np.asarray(lat, float))
+        return polar_from_lonlat(lon, lat, self.pole)
 
     def picture(self, raster: MarsRaster, width: int, height: int) -> NDArray[np.uint8]:
         """Return the raster of the cap, reprojected."""
@@ -248,24 +253,20 @@ class Pole(Frame):
         """The projection in words."""
         return f"polar stereographic ({self.crs}), true to scale at the pole"
 
-    @cached_property
-    def _transformer(self) -> Transformer:
-        return Transformer.from_crs(":".join(CRS_AUTHORITY), self.crs, always_xy=True)
-
 
 def frame_of(region: Region | None) -> Frame:
     """Return the frame that shows a region with some room round it, or the whole planet."""
     if region is None:
-        return Cylinder(-180.0, -90.0, 180.0, 90.0)
+        return FlatFrame(-180.0, -90.0, 180.0, 90.0)
     west, south, east, north = _bounds(region)
     if south >= POLAR_FROM or north <= -POLAR_FROM:
-        return Pole(south - 1.0 if south > 0 else north + 1.0)
+        return PolarFrame(south - 1.0 if south > 0 else north + 1.0)
     margin = MARGIN * max(east - west, north - south)
     if east - west + 2 * margin >= 360.0:
         west, east = -180.0, 180.0
     else:
         west, east = west - margin, east + margin
-    return Cylinder(west, max(-90.0, south - margin), east, min(90.0, north + margin))
+    return FlatFrame(west, max(-90.0, south - margin), east, min(90.0, north + margin))
 
 
 def graticule_step(degrees: float) -> float:

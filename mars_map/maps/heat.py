@@ -126,6 +126,18 @@ def polar_heat_png(
     return _palette_png(_tile_levels(scores, mask)[tiles])
 
 
+def points_heat_png(
+    scores: NDArray[np.floating],
+    grid: Grid,
+    lon: NDArray[np.floating],
+    lat: NDArray[np.floating],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+) -> bytes:
+    """Return the heat map of any pixels as `heat_png`; lon, lat: their centres, (rows, columns)."""
+    return _palette_png(_tile_levels(scores, mask)[grid.tile_at(lon, lat)])
+
+
 def _tile_levels(scores: NDArray[np.floating], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Return the place in the palette of each tile, and 0 for the tile numbered -1."""
     levels = np.rint(heat_scale(scores).position(scores) * 255.0).astype(np.uint8)
