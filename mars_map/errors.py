@@ -8,6 +8,8 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── CoordinateError       a longitude or latitude that is not on the planet or cannot be read
     ├── RegionError           a box, band or polygon that encloses nothing
     ├── FeatureNotFoundError  a name that the gazetteer does not have
+    ├── BusyError             more searches at once than the program lets wait
+    ├── SupersededError       a search that whoever asked no longer waits for
     ├── IndexMissingError     no index where one was expected
     ├── IndexDamagedError     an index file that is absent, truncated or not what the manifest says
     ├── IndexVersionError     an index of a format that this program does not read
@@ -43,6 +45,14 @@ class RegionError(MarsMapError):
 
 class FeatureNotFoundError(MarsMapError):
     """The gazetteer has no feature of that name."""
+
+
+class BusyError(MarsMapError):
+    """More searches wait than the program lets wait."""
+
+
+class SupersededError(MarsMapError):
+    """A search was given up because whoever asked no longer waits for its answer."""
 
 
 class IndexMissingError(MarsMapError):

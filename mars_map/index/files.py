@@ -5,6 +5,9 @@ from pathlib import Path
 
 VECTORS_FILE = "vectors.npy"
 """(n_tiles, dim) int8 or float16."""
+REFINED_FILE = "vectors_float16.npy"
+"""(n_tiles, dim) float16, int8 indexes only and only where the writer was asked for it: the same
+vectors less rounded, read for the tiles that may be hits."""
 SCALES_FILE = "scales.npy"
 """(n_tiles,) float32, int8 indexes only."""
 FRACTION_FILE = "fraction_valid.npy"

@@ -1,6 +1,7 @@
 """The tile index on disk: open it, check it, write it.
 
 A folder of plain files: `vectors.npy` (int8 or float16, memory-mapped), `scales.npy` (int8 only),
+`vectors_float16.npy` (int8 only, optional: see `TileIndex.refined`),
 `fraction_valid.npy` (only where some tiles are not whole), `tiles.parquet` (GeoParquet footprints
 for other programs) and `manifest.json`. Nothing in it is executed when it is read.
 """
@@ -15,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.errors import BuildError, IndexDamagedError, MarsMapError
-from mars_map.index.files import FRACTION_FILE, SCALES_FILE, VECTORS_FILE, hash_file
+from mars_map.index.files import (
+    FRACTION_FILE,
+    REFINED_FILE,
+    SCALES_FILE,
+    VECTORS_FILE,
+    hash_file,
+)
 from mars_map.index.manifest import (
     FileRecord,
     Manifest,
@@ -45,6 +52,9 @@ class TileIndex:
     fraction_valid: NDArray[np.float32] | None = None
     """Share of each tile that its images cover, (n_tiles,) float32, 0 for a tile without a vector,
     such as one in a polar gap; None where every tile is whole."""
+    refined: NDArray[np.float16] | None = None
+    """The vectors of an int8 index less rounded, (n_tiles, dim) float16, memory-mapped: hits are
+    ranked by these. None where the index has only the int8 ones."""
 
     @property
     def grid(self) -> Grid:
@@ -102,7 +112,10 @@ def open_index(folder: str | Path) -> TileIndex:
     fraction = None
     if FRACTION_FILE in manifest.files:
         fraction = _map_array(folder / FRACTION_FILE, (n,), "float32")
-    return TileIndex(folder, manifest, vectors, scales, fraction)
+    refined = None
+    if REFINED_FILE in manifest.files:
+        refined = _map_array(folder / REFINED_FILE, (n, dim), "float16")
+    return TileIndex(folder, manifest, vectors, scales, fraction, refined)
 
 
 def verify_index(folder: str | Path) -> list[str]:
@@ -142,12 +155,14 @@ def write_index(
     source: str,
     licence: str,
     quantisation: Quantisation = "int8",
+    refined: bool = False,
     synthetic: bool = False,
     extra: Mapping[str, Any] | None = None,
 ) -> TileIndex:
     """Publish an index: all of it appears at once under `folder`, or nothing does.
 
     vectors: (grid.n_tiles, model.dim) floats; rows are scaled to length 1 before they are stored.
+    refined: whether an int8 index also keeps float16 rows, by which its hits are then ranked.
     An index that is already there is replaced only when the new one is whole. Returns it opened.
     Raises BuildError for vectors of another shape or with rows that are not finite or are zero, and
     for a disk that is full or read-only.
@@ -157,7 +172,9 @@ def write_index(
             f"The vectors have shape {vectors.shape}; this grid and model need "
             f"({grid.n_tiles}, {model.dim})."
         )
-    with IndexWriter(folder, grid=grid, model=model, quantisation=quantisation) as writer:
+    with IndexWriter(
+        folder, grid=grid, model=model, quantisation=quantisation, refined=refined
+    ) as writer:
         for start in range(0, grid.n_tiles, PIECE_ROWS):
             rows = np.asarray(vectors[start : start + PIECE_ROWS])
             writer.put(np.arange(start, start + len(rows)), rows)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from mars_map.errors import BuildError
 from mars_map.index.files import (
     FRACTION_FILE,
+    REFINED_FILE,
     SCALES_FILE,
     TILES_FILE,
     VECTORS_FILE,
@@ -58,14 +59,17 @@ class IndexWriter:
         grid: Grid,
         model: ModelCard,
         quantisation: Quantisation = "int8",
+        refined: bool = False,
     ) -> None:
         """Prepare to write an index of a grid to `folder`, by a model.
 
+        refined: whether an int8 index also keeps float16 rows, by which its hits are then ranked.
         Raises BuildError where the disk has too little room or cannot be written, and
         IndexMissingError where `folder` is there and no index: only an index may be replaced.
         """
         self.folder = Path(folder)
         self.grid, self.model, self.quantisation = grid, model, quantisation
+        self._keeps_refined = refined and quantisation == "int8"
         self._dtype = np.dtype(np.int8 if quantisation == "int8" else np.float16)
         self._scales = np.zeros(grid.n_tiles if quantisation == "int8" else 0, np.float32)
         self._fraction = np.zeros(grid.n_tiles, np.float32)
@@ -77,14 +81,18 @@ class IndexWriter:
             self._temporary = tempfile.TemporaryDirectory(prefix=".index-", dir=self.folder.parent)
             self._staging = Path(self._temporary.name) / "index"
             self._staging.mkdir()
-            self._file = self._start_vectors()
+            self._file = self._start_vectors(VECTORS_FILE, self._dtype)
+            self._refined: BinaryIO | None = None
+            if self._keeps_refined:
+                self._refined = self._start_vectors(REFINED_FILE, np.dtype(np.float16))
 
     def __enter__(self) -> "IndexWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._file.close()
+            for file in filter(None, (self._file, self._refined)):
+                file.close()
         except OSError:
             pass  # what could not be flushed is thrown away with the rest
         finally:
@@ -119,11 +127,13 @@ class IndexWriter:
         if again.any():
             name = self.grid.names(tiles[again][:1])[0]
             raise BuildError(f"The tile {name} has more than one vector; give each tile one.")
-        if self.quantisation == "int8":
-            rows, self._scales[tiles] = quantise_int8(rows)
-        self._fraction[tiles] = np.asarray(share, np.float32)[order]
         with self._errors():
-            self._write_rows(tiles, rows.astype(self._dtype))
+            if self._refined is not None:
+                self._write_rows(self._refined, tiles, rows.astype(np.float16))
+            if self.quantisation == "int8":
+                rows, self._scales[tiles] = quantise_int8(rows)
+            self._fraction[tiles] = np.asarray(share, np.float32)[order]
+            self._write_rows(self._file, tiles, rows.astype(self._dtype))
 
     def add_files(self, write: Callable[[Path], object]) -> None:
         """Let the caller write further files of the index into a folder that it is given.
@@ -150,7 +160,8 @@ class IndexWriter:
         if not self._fraction.any():
             raise BuildError("There is no vector to write an index of.")
         with self._errors():
-            self._file.close()
+            for file in filter(None, (self._file, self._refined)):
+                file.close()
             self._write_side_files()
             files = {
                 path.name: FileRecord(path.stat().st_size, hash_file(path))
@@ -174,7 +185,7 @@ class IndexWriter:
             shutil.move(self._staging, self.folder)
 
     def _check_space(self) -> None:
-        row = self.model.dim * self._dtype.itemsize + SPARE_BYTES
+        row = self.model.dim * (self._dtype.itemsize + 2 * self._keeps_refined) + SPARE_BYTES
         needed, free = self.grid.n_tiles * row, shutil.disk_usage(self.folder.parent).free
         if needed > free:
             raise BuildError(
@@ -182,24 +193,24 @@ class IndexWriter:
                 f"{free / 1e9:,.1f} GB free; make room or write it elsewhere."
             )
 
-    def _start_vectors(self) -> BinaryIO:
-        file = (self._staging / VECTORS_FILE).open("wb")
+    def _start_vectors(self, name: str, dtype: np.dtype) -> BinaryIO:
+        file = (self._staging / name).open("wb")
         shape = (self.grid.n_tiles, self.model.dim)
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         self._start = file.tell()
         # Rows that are never written are zero, and take no room where the file system has holes.
-        file.truncate(self._start + shape[0] * shape[1] * self._dtype.itemsize)
+        file.truncate(self._start + shape[0] * shape[1] * dtype.itemsize)
         return file
 
-    def _write_rows(self, tiles: NDArray[np.int64], rows: NDArray) -> None:
+    def _write_rows(self, file: BinaryIO, tiles: NDArray[np.int64], rows: NDArray) -> None:
         """Write rows by ascending tile; neighbours in one go."""
-        stride = self.model.dim * self._dtype.itemsize
+        stride = self.model.dim * rows.itemsize
         breaks = np.flatnonzero(np.diff(tiles) != 1) + 1
         for first, last in zip([0, *breaks], [*breaks, len(tiles)], strict=True):
             if last > first:
-                self._file.seek(self._start + int(tiles[first]) * stride)
-                self._file.write(rows[first:last].tobytes())
+                file.seek(self._start + int(tiles[first]) * stride)
+                file.write(rows[first:last].tobytes())
 
     def _write_side_files(self) -> None:
         import pyarrow.parquet as pq

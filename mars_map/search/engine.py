@@ -134,12 +134,12 @@ class Engine:
         where the encoder does not fit or load.
         """
         start = time.perf_counter()
-        scores, refinement, encode_ms, score_ms = self._score(query)
+        scores, vector, refinement, encode_ms, score_ms = self._score(query)
         ranking = time.perf_counter()
         mask = self._searched(query)
-        hits = best_tiles(
-            scores, query.top_k, allowed=self._allowed(query, mask), threshold=query.threshold
-        )
+        limits = {"allowed": self._allowed(query, mask), "threshold": query.threshold}
+        scores = rescore(self.index, vector, scores, query.top_k, **limits)
+        hits = best_tiles(scores, query.top_k, **limits)
         end = time.perf_counter()
         timing = {
             "encode": encode_ms,
@@ -199,7 +199,9 @@ class Engine:
             found = self._calibration
         return found if found and found.sha256 == self.index.manifest.model.sha256 else None
 
-    def _score(self, query: Query) -> tuple[NDArray[np.float32], str, float, float]:
+    def _score(
+        self, query: Query
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], str, float, float]:
         with self._lock:
             known = self._scores.get(query.subject)
         if known is not None:
@@ -210,8 +212,8 @@ class Engine:
         scores = self._scan.scores(vector)
         end = time.perf_counter()
         with self._lock:
-            self._scores.put(query.subject, (scores, refinement))
-        return scores, refinement, (encoded - start) * 1e3, (end - encoded) * 1e3
+            self._scores.put(query.subject, (scores, vector, refinement))
+        return scores, vector, refinement, (encoded - start) * 1e3, (end - encoded) * 1e3
 
     def _mixture(self, query: Query) -> NDArray[np.float32]:
         """Return the weighted sum of the parts' unit vectors, scaled to length 1."""

@@ -1,7 +1,7 @@
 """Exact scores of all tiles, and the best of them.
 
 A score is the cosine similarity of the query's unit vector with the tile's. Every tile is scored:
-the heat map needs them all, and an exhaustive pass is cheap. `benchmarks/scoring.py` compares this
+the heat map needs them all, and an exhaustive pass is cheap. `benchmarks/planet.py` compares this
 one with NumPy in one pass, torch and FAISS; the choice and the figures are in docs/performance.md.
 """
 
@@ -9,12 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.index import TileIndex
+from mars_map.search.scan import NO_SCORE, scan
 
-NO_SCORE = -1.0
-"""Score of a tile without a vector: the least there is."""
-CHUNK_ROWS = 1024
-"""Rows widened to float32 at a time: 0.5 MB at 128 dimensions, which stays in the second-level
-cache, so that stored vectors are read from memory once and never copied whole."""
+ROUNDING_SIGMAS = 8.0
+"""Standard deviations of int8's rounding that a tile may lie below the cut and still be rescored.
+The rounding is even between minus and plus half a step in each dimension and has nothing to do with
+the query, so that a score is off by step/sqrt(12) times the query's length, which is 1. Eight of
+them are passed once in 10^15 scores."""
+
+SAMPLE_STEP = 64
+"""Every how many-th score is looked at to guess where the best begin."""
+
+__all__ = ["NO_SCORE", "best_tiles", "rescore", "score_all"]
 
 
 def score_all(index: TileIndex, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -23,16 +29,9 @@ def score_all(index: TileIndex, vector: NDArray[np.float32]) -> NDArray[np.float
     A tile without a vector gets `NO_SCORE`. Exact in float32 on the stored vectors. Memory beyond
     the result stays under a megabyte.
     """
-    scores = np.empty(index.n_tiles, np.float32)
-    for start in range(0, index.n_tiles, CHUNK_ROWS):
-        rows = index.vectors[start : start + CHUNK_ROWS].astype(np.float32)
-        np.matmul(rows, vector, out=scores[start : start + CHUNK_ROWS])
-    if index.scales is not None:
-        scores *= index.scales
-    np.clip(scores, -1.0, 1.0, out=scores)
-    if index.present is not None:
-        scores[~index.present] = NO_SCORE
-    return scores
+    scores = scan(index, vector[np.newaxis])
+    assert scores is not None, "nobody can give this scan up"
+    return scores[0]
 
 
 def best_tiles(
@@ -47,13 +46,72 @@ def best_tiles(
     allowed: (n_tiles,) bool, tiles that may be ranked; None for all. It is applied before ranking,
     so that a region is never cut short by better tiles elsewhere. Equal scores rank by tile number.
     """
-    keep = np.ones(len(scores), bool) if allowed is None else allowed
-    if threshold is not None:
-        keep = keep & (scores >= threshold)
-    tiles = np.flatnonzero(keep)
-    if len(tiles) > top_k:
-        # All tiles at the cut's score stay in, so that ties are broken by number, not by chance.
-        cut = np.partition(scores[tiles], len(tiles) - top_k)[len(tiles) - top_k]
-        tiles = tiles[scores[tiles] >= cut]
+    tiles = _at_least(scores, _cut(scores, top_k, allowed, threshold), allowed)
     order = np.lexsort((tiles, -scores[tiles]))
     return tiles[order[:top_k]]
+
+
+def rescore(
+    index: TileIndex,
+    vector: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    top_k: int,
+    *,
+    allowed: NDArray[np.bool_] | None = None,
+    threshold: float | None = None,
+) -> NDArray[np.float32]:
+    """Return int8 scores with those that decide the hits replaced by scores of the float16 rows.
+
+    For an index with `refined` vectors; scores of another index come back as they are. Replaced are
+    all tiles that int8's rounding may have kept out of the best `top_k` (see `ROUNDING_SIGMAS`), so
+    that `best_tiles` then ranks as it would on the float16 vectors alone.
+    """
+    if index.refined is None or index.scales is None:
+        return scores
+    margin = 2 * ROUNDING_SIGMAS * float(index.scales.max()) / np.sqrt(12.0)
+    cut = _cut(scores, top_k, allowed, threshold)
+    tiles = _at_least(scores, cut - margin, allowed)
+    refined = scores.copy()
+    for start in range(0, len(tiles), 4096):
+        part = tiles[start : start + 4096]
+        exact = index.refined[part].astype(np.float32) @ vector
+        refined[part] = np.clip(exact, -1.0, 1.0)
+    refined.flags.writeable = False
+    return refined
+
+
+def _cut(
+    scores: NDArray[np.float32],
+    top_k: int,
+    allowed: NDArray[np.bool_] | None,
+    threshold: float | None,
+) -> float:
+    """Return the score that a tile needs to be among the best, minus infinity where all are."""
+    least = -np.inf if threshold is None else threshold
+    ranked = scores if allowed is None else scores[allowed]
+    if len(ranked) <= top_k:
+        return float(least)
+    ranked = _upper_part(ranked, top_k)
+    # All tiles at the cut's score stay in, so that ties are broken by number, not by chance.
+    return max(float(least), float(np.partition(ranked, len(ranked) - top_k)[-top_k]))
+
+
+def _upper_part(scores: NDArray[np.float32], top_k: int) -> NDArray[np.float32]:
+    """Return scores without most of those that are not among the best top_k.
+
+    One in `SAMPLE_STEP` tells about where the cut lies: a look at all then costs a fraction of
+    sorting them.
+    """
+    sample = scores[::SAMPLE_STEP]
+    rank = 2 * top_k // SAMPLE_STEP + 32
+    if len(sample) <= 2 * rank:
+        return scores
+    upper = scores[scores >= np.partition(sample, len(sample) - rank)[-rank]]
+    return upper if len(upper) >= top_k else scores
+
+
+def _at_least(
+    scores: NDArray[np.float32], least: float, allowed: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    keep = scores >= np.float32(least) if np.isfinite(least) else np.ones(len(scores), bool)
+    return np.flatnonzero(keep if allowed is None else keep & allowed)
