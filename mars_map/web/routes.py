@@ -20,6 +20,7 @@ from mars_map.web import (
     polar,
     profile,
     rasters,
+    tiles,
     units,
 )
 from mars_map.web.files import folder_route
@@ -46,6 +47,9 @@ HANDLERS: dict[str, Handler] = {
     "/tile-at": answers.tile_at,
     "/places": answers.places,
     "/heat.png": rasters.heat,
+    "/heat/{z:int}/{x:int}/{y:int}.png": tiles.heat_tile,
+    "/wmts": tiles.wmts,
+    "/gdal/{layer}.xml": tiles.gdal_description,
     "/basemap/{layer}/{z:int}/{x:int}/{y:int}.jpg": rasters.basemap,
     "/thumb/{tile}.jpg": rasters.thumbnail,
     "/overlay": overlays.overlay_list,
