@@ -1,7 +1,7 @@
 // Basemaps: the embedded ones from our own server, and NASA Trek's where there is a network.
 
 import * as L from "../leaflet/leaflet-src.esm.js";
-import { PLANET } from "./layers.js";
+import { poleOf } from "./polar.js";
 import { route } from "./server.js";
 
 const FAILURES_BEFORE_GIVING_UP = 4;
@@ -15,6 +15,10 @@ export class Basemaps {
     this.notice = notice;
     preferences.watch((changes) => "base" in changes && this.show(changes.base));
     this.show(preferences.base || layers[0].id);
+  }
+
+  get home() {
+    return this.layers.find((layer) => !layer.online);
   }
 
   show(id) {
@@ -33,11 +37,25 @@ export class Basemaps {
     this.tiles.addTo(this.map);
   }
 
-  make(layer) {
-    const address = layer.online ? layer.url : decodeURI(route(layer.url));
-    const tiles = L.tileLayer(address, {
-      bounds: PLANET,
-      noWrap: true,
+  /** Draw anew, in the projection that the map has now. */
+  project() {
+    this.tiles.remove();
+    this.tiles = this.make(this.chosen).addTo(this.map);
+    if (poleOf(this.map) && this.chosen.online)
+      this.notice(`${this.chosen.title} has no polar map; ${this.home.title} is shown instead.`);
+  }
+
+  /** Address of the tiles of a layer, with {z}, {x} and {y}, in the map's projection. */
+  address(layer) {
+    const pole = poleOf(this.map);
+    if (!pole && layer.online) return layer.url;
+    const path = pole ? `polar/${pole}/${layer.id}/{z}/{x}/{y}.jpg` : layer.url;
+    return decodeURI(route(path));
+  }
+
+  make(chosen) {
+    const layer = poleOf(this.map) && chosen.online ? this.home : chosen;
+    const tiles = L.tileLayer(this.address(layer), {
       maxNativeZoom: layer.max_zoom,
       maxZoom: this.map.getMaxZoom(),
       attribution: "",
@@ -54,7 +72,7 @@ export class Basemaps {
     tiles.on("tileerror", () => {
       failures += 1;
       if (loaded || failures !== FAILURES_BEFORE_GIVING_UP || this.chosen !== layer) return;
-      const home = this.layers.find((other) => !other.online);
+      const { home } = this;
       tiles.remove();
       this.notice(`${layer.title} cannot be reached; ${home.title} is shown instead.`);
       this.preferences.set({ base: home.id });

@@ -2,7 +2,9 @@
 // are clicked. One drawing at a time, whoever asked for it.
 
 import * as L from "../leaflet/leaflet-src.esm.js";
+import { ringOf } from "./layers.js";
 import { straightPath, wrapLongitude } from "./mars.js";
+import { repeated, visibleRange } from "./polar.js";
 import { element } from "./server.js";
 
 const STYLE = { pane: "region", interactive: false, className: "mm-draft" };
@@ -138,7 +140,7 @@ export class Drawing {
     const { shape, changed, path } = this.task;
     const points = pointer ? [...this.points, pointer] : this.points;
     const closed = CLOSED.includes(shape);
-    const outline = shape === "box" && points.length > 1 ? ringOf(boxOf(points)) : points;
+    const outline = shape === "box" && points.length > 1 ? ringOf(boxOf(points).flat()) : points;
     this.draft?.remove();
     const style = { ...STYLE, fill: closed };
     const make = closed ? L.polygon : L.polyline;
@@ -182,12 +184,20 @@ export class RegionTools {
     this.outline.clearLayers();
     this.buttons.clear.hidden = rings.length === 0;
     const style = { pane: "region", interactive: false, fill: false, className: "mm-region" };
-    for (const ring of rings) L.polygon(ring, style).addTo(this.outline);
+    this.rings = rings;
+    for (const ring of rings) {
+      const path = straightPath(ring.map(([lat, lon]) => [lon, lat]), true);
+      for (const copy of repeated(this.map, path)) L.polygon(copy, style).addTo(this.outline);
+    }
+  }
+
+  /** Draw the region anew, in the projection that the map has now. */
+  project() {
+    this.show(this.rings ?? []);
   }
 
   useView() {
-    const view = this.map.getBounds();
-    this.chooseBox([view.getWest(), view.getSouth(), view.getEast(), view.getNorth()]);
+    this.chooseBox(visibleRange(this.map));
   }
 
   chooseBox([west, south, east, north]) {
@@ -224,14 +234,5 @@ function boxOf([[lon1, lat1], [lon2, lat2]]) {
   return [
     [Math.min(lon1, lon2), Math.min(lat1, lat2)],
     [Math.max(lon1, lon2), Math.max(lat1, lat2)],
-  ];
-}
-
-function ringOf([[west, south], [east, north]]) {
-  return [
-    [west, south],
-    [east, south],
-    [east, north],
-    [west, north],
   ];
 }

@@ -3,10 +3,13 @@
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
 import { Drawing, RegionTools } from "./drawing.js";
-import { Footprints, Graticule, Heat, PLANET, TileMark, corners } from "./layers.js";
+import { Flight } from "./flight.js";
+import { Graticule } from "./graticule.js";
+import { Footprints, Heat, TileMark } from "./layers.js";
 import { Legend } from "./legend.js";
-import { Grid } from "./mars.js";
+import { Grid, wrapLongitude } from "./mars.js";
 import { Places } from "./places.js";
+import { Views } from "./polar.js";
 import { Preferences } from "./preferences.js";
 import { StatusLine } from "./scale.js";
 import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
@@ -14,7 +17,17 @@ import { bus, describeIndex, element, footprints, route, tell } from "./server.j
 const MAX_ZOOM = 9;
 const TILE_ZOOM = 5;
 const NOTICE_MS = 7000;
-const PANES = { heat: 300, graticule: 350, region: 380, footprints: 390, selected: 420 };
+const DEGREES_KM = 59.27;
+const PANES = {
+  geology: 290,
+  heat: 300,
+  graticule: 350,
+  overlays: 360,
+  region: 380,
+  footprints: 390,
+  labels: 410,
+  selected: 420,
+};
 
 const maps = new WeakMap();
 
@@ -53,7 +66,8 @@ class MarsMap {
     this.grid = new Grid(description.grid);
     this.preferences = new Preferences();
     this.leaflet = makeLeaflet(this.canvas);
-    this.restoreView();
+    this.views = new Views(this.leaflet, this.preferences, () => this.project());
+    this.flight = new Flight(this.leaflet, this.views, this.preferences);
     for (const [name, z] of Object.entries(PANES)) {
       const pane = this.leaflet.createPane(name);
       pane.style.zIndex = z;
@@ -73,7 +87,7 @@ class MarsMap {
     this.basemaps = new Basemaps(leaflet, description.layers, preferences, notice);
     this.heat = new Heat(leaflet);
     this.heat.setOpacity(preferences.heat / 100);
-    this.footprints = new Footprints();
+    this.footprints = new Footprints({ pane: "footprints" });
     this.mark = new TileMark().addTo(leaflet);
     this.graticule = new Graticule(preferences);
     if (preferences.graticule) this.graticule.addTo(leaflet);
@@ -87,6 +101,7 @@ class MarsMap {
     this.drawing = new Drawing(this.leaflet);
     const choose = (region) => this.send("region", region);
     this.tools = new RegionTools(this.leaflet, this.drawing, choose, notice);
+    inCorner(this.leaflet, this.views.node);
     this.status = new StatusLine(this.leaflet, description, this.preferences);
     const bar = element("div", { className: "mm-top" }, [this.places.node, this.tools.node]);
     this.busy = element("div", { className: "mm-busy", hidden: true });
@@ -98,31 +113,17 @@ class MarsMap {
     this.host.append(...nodes, this.status.node);
   }
 
-  /**
-   * Show the place that the address names, or the whole planet. Until somebody moves the map this
-   * is done again whenever the drawer or the window takes or gives room.
-   */
-  restoreView() {
-    const { view } = this.preferences;
-    if (view) this.leaflet.setView([view.lat, view.lon], view.zoom, { animate: false });
-    else this.leaflet.fitBounds(PLANET, { animate: false });
-  }
-
-  resized() {
-    this.leaflet.invalidateSize({ pan: false, animate: false });
-    if (!this.moved) this.restoreView();
+  /** Draw anew what does not follow by itself when the map has another projection. */
+  project() {
+    for (const part of [this.basemaps, this.heat, this.footprints, this.tools]) part.project();
+    this.mark.draw();
+    if (this.preferences.graticule) this.graticule.draw();
+    this.status.drawScale();
   }
 
   listen() {
-    const { leaflet } = this;
-    leaflet.on("click", (event) => this.clicked(event.latlng));
-    leaflet.on("moveend", () => this.moved && this.rememberView());
-    const touched = () => (this.moved = true);
-    for (const kind of ["pointerdown", "wheel", "keydown"])
-      this.canvas.addEventListener(kind, touched, { capture: true, passive: true });
+    this.leaflet.on("click", (event) => this.clicked(event.latlng));
     this.preferences.watch((changes) => this.preferenceChanged(changes));
-    this.resizes = new ResizeObserver(() => this.resized());
-    this.resizes.observe(this.canvas);
     this.ends = new AbortController();
     const options = { signal: this.ends.signal };
     bus.addEventListener("goto", (event) => this.goToTile(event.detail), options);
@@ -132,7 +133,7 @@ class MarsMap {
 
   close() {
     this.ends.abort();
-    this.resizes.disconnect();
+    this.flight.close();
     this.leaflet.remove();
     this.host.remove();
   }
@@ -186,7 +187,7 @@ class MarsMap {
   clicked({ lng, lat }) {
     if (this.drawing.active) return;
     const tile = this.grid.tileAt(lng, lat);
-    if (tile < 0 || Math.abs(lng) > 180) return;
+    if (tile < 0) return;
     this.select(tile);
     this.send("pick", this.grid.name(tile));
   }
@@ -199,31 +200,12 @@ class MarsMap {
 
   goToTile(tile) {
     this.select(tile);
-    const bounds = L.latLngBounds(corners(this.grid.bounds(tile)));
-    this.flyTo(bounds, Math.max(this.leaflet.getZoom(), TILE_ZOOM));
+    const [lon, lat] = this.grid.center(tile);
+    this.flight.to(lon, lat, this.grid.step, Math.max(this.leaflet.getZoom(), TILE_ZOOM));
   }
 
   goToPlace({ lon, lat, diameter_km: diameter }) {
-    const half = Math.max((diameter ?? 0) / 2 / 59.27, 1);
-    const width = half / Math.max(Math.cos((lat * Math.PI) / 180), 0.2);
-    const bounds = corners([lon - width, lat - half, lon + width, lat + half]);
-    this.flyTo(L.latLngBounds(bounds).pad(0.5), MAX_ZOOM);
-  }
-
-  flyTo(bounds, maxZoom) {
-    this.moved = true;
-    this.leaflet.flyToBounds(bounds, {
-      maxZoom,
-      paddingTopLeft: [30, 60],
-      paddingBottomRight: [30, 50],
-      duration: 0.8,
-      animate: !matchMedia("(prefers-reduced-motion: reduce)").matches,
-    });
-  }
-
-  rememberView() {
-    const { lng, lat } = this.leaflet.getCenter();
-    this.preferences.set({ view: { lon: lng, lat, zoom: this.leaflet.getZoom() } });
+    this.flight.to(lon, lat, Math.max((diameter ?? 0) / DEGREES_KM, 2), MAX_ZOOM);
   }
 
   preferenceChanged(changes) {
@@ -259,7 +241,6 @@ function makeLeaflet(host) {
     zoomSnap: 0.25,
     zoomDelta: 1,
     wheelPxPerZoomLevel: 90,
-    maxBounds: PLANET,
     maxBoundsViscosity: 0.8,
     attributionControl: false,
     zoomControl: false,
@@ -268,6 +249,13 @@ function makeLeaflet(host) {
   });
   L.control.zoom({ position: "topleft" }).addTo(map);
   return map;
+}
+
+/** Put buttons below those that zoom. */
+function inCorner(map, node) {
+  const Corner = L.Control.extend({ options: { position: "topleft" }, onAdd: () => node });
+  map.addControl(new Corner());
+  L.DomEvent.disableClickPropagation(node);
 }
 
 function boxesOf(grid, tiles) {

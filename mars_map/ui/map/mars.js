@@ -3,6 +3,8 @@
 export const RADIUS_KM = 3396.19;
 export const KM_PER_DEGREE = (Math.PI * RADIUS_KM) / 180;
 
+const RADIANS = Math.PI / 180;
+
 export const LONGITUDE_STYLES = ["180", "360", "360W"];
 
 const modulo = (value, turn) => ((value % turn) + turn) % turn;
@@ -39,6 +41,68 @@ export function straightPath(points, closed = false) {
       return [lat1 + share * (lat2 - lat1), lon1 + share * (lon2 - lon1)];
     });
   });
+}
+
+/** The points [lat, lon] of an outline whose edges are great circles; as `straightPath`. */
+export function greatCirclePath(points, closed = false) {
+  let lon = points[0]?.[0] ?? 0;
+  const path = alongEdges(points, closed, (start, end) => {
+    const steps = Math.max(Math.ceil(distanceKm(start, end) / (PATH_STEP_DEGREES * KM_PER_DEGREE)), 1);
+    const [a, b] = [unitVector(start), unitVector(end)];
+    return Array.from({ length: steps }, (_, i) => between(a, b, i / steps));
+  });
+  // Longitudes run on where the line passes 180 degrees.
+  return path.map(([lat, next]) => {
+    lon += wrapLongitude(next - lon);
+    return [lat, lon];
+  });
+}
+
+/** Length of the great circle between two points [lon, lat], by the haversine formula. */
+export function distanceKm([lon1, lat1], [lon2, lat2]) {
+  const half = (angle) => Math.sin((angle * RADIANS) / 2) ** 2;
+  const across = Math.cos(lat1 * RADIANS) * Math.cos(lat2 * RADIANS) * half(lon2 - lon1);
+  return 2 * RADIUS_KM * Math.asin(Math.sqrt(Math.min(half(lat2 - lat1) + across, 1)));
+}
+
+/** Length of a line through points [lon, lat] along great circles. */
+export function lengthKm(points) {
+  return points.slice(1).reduce((sum, point, i) => sum + distanceKm(points[i], point), 0);
+}
+
+/**
+ * Area inside of a ring of great circles through points [lon, lat], the smaller of its two sides.
+ * The excess of each triangle of an edge and the pole, added up (Todhunter 1886, article 103).
+ */
+export function areaKm2(points) {
+  let excess = 0;
+  let turned = 0;
+  points.forEach(([lon1, lat1], i) => {
+    const [lon2, lat2] = points[(i + 1) % points.length];
+    const turn = wrapLongitude(lon2 - lon1) * RADIANS;
+    const [a, b] = [Math.tan((lat1 * RADIANS) / 2), Math.tan((lat2 * RADIANS) / 2)];
+    excess += 2 * Math.atan2(Math.tan(turn / 2) * (a + b), 1 + a * b);
+    turned += turn;
+  });
+  // A ring round a pole is what is left of a half of the planet.
+  if (Math.abs(turned) > Math.PI) excess = 2 * Math.PI - Math.abs(excess);
+  const area = Math.abs(excess) * RADIUS_KM ** 2;
+  return Math.min(area, 4 * Math.PI * RADIUS_KM ** 2 - area);
+}
+
+function unitVector([lon, lat]) {
+  const [x, y] = [lon * RADIANS, lat * RADIANS];
+  return [Math.cos(y) * Math.cos(x), Math.cos(y) * Math.sin(x), Math.sin(y)];
+}
+
+/** The point [lat, lon] that part of the way along the great circle between two unit vectors. */
+function between(a, b, share) {
+  const angle = 2 * Math.asin(Math.min(Math.hypot(...a.map((v, i) => b[i] - v)) / 2, 1));
+  const [p, q] = angle
+    ? [Math.sin((1 - share) * angle) / Math.sin(angle), Math.sin(share * angle) / Math.sin(angle)]
+    : [1, 0];
+  const [x, y, z] = a.map((v, i) => p * v + q * b[i]);
+  return [Math.atan2(z, Math.hypot(x, y)) / RADIANS, Math.atan2(y, x) / RADIANS];
 }
 
 /** Join the points that `edge` makes of each pair of corners, the first included, the last not. */

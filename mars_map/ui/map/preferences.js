@@ -4,8 +4,36 @@
 
 import { LONGITUDE_STYLES } from "./mars.js";
 
-const DEFAULTS = { base: "", heat: 70, graticule: true, hits: true, lon: "180" };
+const DEFAULTS = { base: "", heat: 70, lon: "180", pole: "planet", over: [] };
+/** What is shown unless the address says "off". */
+const SWITCHES = ["graticule", "hits", "names", "legend"];
+const VIEWS = ["planet", "north", "south"];
+const MOST_OVERLAYS = 20;
+const STYLE_KEY = "mars_map.longitudes";
 const REST_MS = 150;
+
+/** How this visitor wants longitudes to be written, whatever page of ours asked. */
+export function longitudeStyle() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("style") ?? stored();
+  return LONGITUDE_STYLES.includes(given) ? given : DEFAULTS.lon;
+}
+
+/** A browser may forbid to store; then the choice lasts as long as the address. */
+function stored() {
+  try {
+    return localStorage.getItem(STYLE_KEY);
+  } catch {
+    return null;
+  }
+}
+
+function store(style) {
+  try {
+    localStorage.setItem(STYLE_KEY, style);
+  } catch {
+    // As above.
+  }
+}
 
 export class Preferences {
   constructor() {
@@ -15,9 +43,10 @@ export class Preferences {
     Object.assign(this, DEFAULTS, { view: null });
     if (given.has("base")) this.base = given.get("base").slice(0, 40);
     this.heat = this.number(given, "heat", 0, 100, DEFAULTS.heat);
-    this.graticule = given.get("graticule") !== "off";
-    this.hits = given.get("hits") !== "off";
-    if (LONGITUDE_STYLES.includes(given.get("style"))) this.lon = given.get("style");
+    for (const name of SWITCHES) this[name] = given.get(name) !== "off";
+    this.lon = longitudeStyle();
+    if (VIEWS.includes(given.get("view"))) this.pole = given.get("view");
+    this.over = (given.get("over") ?? "").split(",").filter(Boolean).slice(0, MOST_OVERLAYS);
     this.readView(given);
   }
 
@@ -41,6 +70,7 @@ export class Preferences {
   /** Change some of them; the address and whoever watches follow. */
   set(changes) {
     Object.assign(this, changes);
+    if ("lon" in changes) store(changes.lon);
     for (const listener of this.listeners) listener(changes);
     this.write();
   }
@@ -71,8 +101,9 @@ export class Preferences {
     }
     if (this.base) parts.push(`base=${encodeURIComponent(this.base)}`);
     if (this.heat !== DEFAULTS.heat) parts.push(`heat=${this.heat}`);
-    if (!this.graticule) parts.push("graticule=off");
-    if (!this.hits) parts.push("hits=off");
+    if (this.pole !== DEFAULTS.pole) parts.push(`view=${this.pole}`);
+    if (this.over.length) parts.push(`over=${this.over.map(encodeURIComponent).join(",")}`);
+    for (const name of SWITCHES) if (!this[name]) parts.push(`${name}=off`);
     if (this.lon !== DEFAULTS.lon) parts.push(`style=${this.lon}`);
     return parts.join("&");
   }

@@ -1,6 +1,7 @@
 // The scale bar and the line below the map: coordinates, elevation, grid, index and model.
 
-import { KM_PER_DEGREE, LONGITUDE_STYLES, formatLatitude, formatLongitude } from "./mars.js";
+import { KM_PER_DEGREE, LONGITUDE_STYLES, formatLatitude, formatLongitude, wrapLongitude } from "./mars.js";
+import { pixelsPerDegree } from "./polar.js";
 import { ask, element } from "./server.js";
 
 const POINTER_REST_MS = 120;
@@ -12,10 +13,16 @@ export function roundLength(value) {
   return [5, 2, 1].find((step) => step * power <= value) * power;
 }
 
-/** Ground kilometres of one pixel along a parallel. The map is plate carree. */
-export function kilometresPerPixel(zoom, lat) {
-  const degreesPerPixel = 180 / (256 * 2 ** zoom);
-  return degreesPerPixel * KM_PER_DEGREE * Math.max(Math.cos((lat * Math.PI) / 180), 1e-6);
+/**
+ * Ground kilometres of one pixel at a latitude: along the parallel of the planet's map, which is plate
+ * carree, and in every direction of a polar one, which is conformal.
+ */
+export function kilometresPerPixel(map, lat) {
+  const { sign } = map.options.crs;
+  const along = sign
+    ? (1 + Math.sin((sign * lat * Math.PI) / 180)) / 2
+    : Math.max(Math.cos((lat * Math.PI) / 180), 1e-6);
+  return (KM_PER_DEGREE * along) / pixelsPerDegree(map);
 }
 
 export class StatusLine {
@@ -74,7 +81,7 @@ export class StatusLine {
     this.pending?.abort();
     this.pending = new AbortController();
     try {
-      const query = `lon=${lng.toFixed(4)}&lat=${lat.toFixed(4)}`;
+      const query = `lon=${wrapLongitude(lng).toFixed(4)}&lat=${lat.toFixed(4)}`;
       const { elevation_m } = await ask("elevation", query, this.pending.signal);
       const metres = Math.round(elevation_m).toLocaleString("en").replace("-", "−");
       this.height.textContent = elevation_m === null ? "" : `${metres} m`;
@@ -85,7 +92,7 @@ export class StatusLine {
 
   drawScale() {
     const lat = this.map.getCenter().lat;
-    const perPixel = kilometresPerPixel(this.map.getZoom(), lat);
+    const perPixel = kilometresPerPixel(this.map, lat);
     const kilometres = roundLength(BAR_PIXELS * perPixel);
     this.bar.style.width = `${kilometres / perPixel}px`;
     const length =
