@@ -7,11 +7,13 @@ import pytest
 import rasterio
 from PIL import Image
 
+from mars_map.maps import heat
 from mars_map.maps.heat import (
     heat_levels,
     heat_palette,
     heat_png,
     heat_scale,
+    picture_size,
     pixel_tiles,
     score_geotiff,
     score_raster,
@@ -108,3 +110,36 @@ def test_the_geotiff_reads_back_on_mars(scores):
         read = np.array([v[0] for v in raster.sample(zip(lon, lat, strict=True))])
     expected = np.where(mask, scores, np.nan)[::7]
     np.testing.assert_array_equal(read, expected)
+
+
+def test_where_tiles_are_smaller_than_pixels_a_pixel_shows_the_best_of_its_tiles():
+    grid = RegularGrid(2.0, -80, 80)
+    scores = np.random.default_rng(8).normal(0.1, 0.05, grid.n_tiles).astype(np.float32)
+    mask = np.arange(grid.n_tiles) % 3 > 0
+    per_tile = heat_levels(scores, grid, (180, 90), mask=mask)
+    expected = per_tile.reshape(18, 5, 36, 5).max(axis=(1, 3))
+    assert (heat_levels(scores, grid, (36, 18), mask=mask) == expected).all()
+
+
+def test_a_grid_of_small_tiles_gets_a_larger_picture():
+    assert picture_size(EqualAreaGrid(0.5)) == (1440, 720)
+    assert picture_size(RegularGrid(0.2, -80, 80)) == (1800, 900)
+
+
+def test_the_scale_of_an_answer_is_worked_out_once_and_forgotten_with_it(scores):
+    answer = scores.copy()
+    answer.flags.writeable = False
+    assert heat_scale(answer) is heat_scale(answer) == heat_scale(scores)
+    number = id(answer)
+    assert number in heat._scales
+    del answer
+    assert number not in heat._scales
+
+
+@pytest.mark.parametrize("q", [0.0, 0.5, 0.75, 0.999, 1.0])
+@pytest.mark.parametrize("count", [1, 2, 70, 5000, 300_000])
+def test_quantiles_are_numpys(q, count):
+    random = np.random.default_rng(count)
+    for values in (random.standard_normal(count), np.sort(random.integers(0, 9, count))):
+        values = values.astype(np.float32)
+        assert heat._quantile(values, q) == pytest.approx(np.quantile(values, q), abs=1e-6)
