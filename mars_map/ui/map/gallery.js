@@ -1,6 +1,8 @@
-// The hits as pictures: rank, score, coordinates, "find similar", "go to". It scrolls without
-// asking Python; pictures load as they come into view.
+// The hits as pictures: rank, score, coordinates, yes and no, "find similar", "go to". It scrolls
+// without asking Python; pictures load as they come into view. Above them, once there are labels,
+// the tiles whose answers would tell most.
 
+import { answerButtons, labelsOf } from "./answers.js";
 import { Grid, formatLatitude, formatLongitude } from "./mars.js";
 import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
 
@@ -23,9 +25,10 @@ export function render({ data, parentElement, setTriggerValue }) {
 
 class Gallery {
   constructor(parent) {
+    this.asked = element("div", { className: "mm-asked", hidden: true });
     this.list = element("div", { className: "mm-gallery" });
     this.more = element("div", { className: "mm-more" });
-    this.node = element("div", {}, [this.list, this.more]);
+    this.node = element("div", {}, [this.asked, this.list, this.more]);
     parent.append(this.node);
     this.watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && this.addPage());
     this.watcher.observe(this.more);
@@ -40,16 +43,22 @@ class Gallery {
     this.node.remove();
   }
 
-  /** data: `{query, selected}`. */
-  async update({ query, selected }, send) {
+  /**
+   * data: `{query, selected, asked, only}`; asked: numbers of the tiles to be told about; only: those
+   * to show instead of the hits.
+   */
+  async update({ query, selected, asked = [], only }, send) {
     this.send = send;
     if (query !== this.query) {
       this.query = query;
+      this.labels = labelsOf(query);
       try {
-        const [{ grid }, found] = await Promise.all([describeIndex(), footprints(query)]);
+        const tiles = only ? { tiles: only } : footprints(query);
+        const [{ grid }, found] = await Promise.all([describeIndex(), tiles]);
         if (this.query !== query) return;
         this.grid = new Grid(grid);
         this.found = found;
+        this.ask(asked);
         this.list.replaceChildren();
         this.addPage();
       } catch (error) {
@@ -67,9 +76,39 @@ class Gallery {
     this.mark(this.selected);
   }
 
+  ask(tiles) {
+    this.asked.hidden = tiles.length === 0;
+    const cards = tiles.map((tile) => this.figure(tile, [this.answers(tile)]));
+    this.asked.replaceChildren(
+      element("h4", { textContent: "Tell me about these" }),
+      element("div", { className: "mm-gallery mm-small" }, cards),
+    );
+  }
+
+  /** A hit, or without scores a tile that was called right or wrong. */
   card(tile, i) {
-    const name = this.grid.name(tile);
     const [lon, lat] = this.grid.center(tile);
+    const place = `${formatLatitude(lat, 1)} ${formatLongitude(lon, "180", 1)}`;
+    const where = element("small", { textContent: place });
+    if (!this.found.scores) return this.figure(tile, [where, this.answers(tile)]);
+    const score = this.found.scores[i].toFixed(3);
+    return this.figure(tile, [
+      element("b", { textContent: `${i + 1}` }),
+      element("span", { textContent: score, title: "Cosine similarity" }),
+      where,
+      this.answers(tile),
+      element("button", {
+        type: "button",
+        className: "mm-similar",
+        textContent: "Find similar",
+        onclick: () => this.send("similar", this.grid.name(tile)),
+      }),
+    ]);
+  }
+
+  /** A tile's picture, which leads there, with what stands below it. */
+  figure(tile, caption) {
+    const name = this.grid.name(tile);
     const picture = element("img", {
       src: route(`thumb/${name}.jpg`),
       alt: `Tile ${name}`,
@@ -77,30 +116,22 @@ class Gallery {
       width: 148,
       height: 148,
     });
-    const score = this.found.scores[i].toFixed(3);
-    const place = `${formatLatitude(lat, 1)} ${formatLongitude(lon, "180", 1)}`;
+    const onclick = () => this.goTo(tile);
     const node = element("figure", { className: "mm-hit" }, [
-      element("button", { type: "button", title: "Go to this tile", onclick: () => this.pick(i) }, [
-        picture,
-      ]),
-      element("figcaption", {}, [
-        element("b", { textContent: `${i + 1}` }),
-        element("span", { textContent: score, title: "Cosine similarity" }),
-        element("small", { textContent: place }),
-        element("button", {
-          type: "button",
-          className: "mm-similar",
-          textContent: "Find similar",
-          onclick: () => this.send("similar", name),
-        }),
-      ]),
+      element("button", { type: "button", title: "Go to this tile", onclick }, [picture]),
+      element("figcaption", {}, caption),
     ]);
     node.dataset.tile = tile;
+    const answer = this.labels.get(name);
+    if (answer) node.classList.add(`mm-called-${answer}`);
     return node;
   }
 
-  pick(i) {
-    const tile = this.found.tiles[i];
+  answers(tile) {
+    return answerButtons(this.grid.name(tile), this.labels, (called) => this.send("call", called));
+  }
+
+  goTo(tile) {
     this.mark(tile);
     tell("goto", tile);
     this.send("pick", this.grid.name(tile));
@@ -112,13 +143,13 @@ class Gallery {
     const at = this.found.tiles.indexOf(this.selected);
     const next = at < 0 ? 0 : Math.min(Math.max(at + step, 0), this.found.tiles.length - 1);
     while (this.list.children.length <= next) this.addPage();
-    this.pick(next);
+    this.goTo(this.found.tiles[next]);
     this.list.children[next].scrollIntoView({ block: "nearest" });
   }
 
   mark(tile) {
     this.selected = tile;
-    for (const card of this.list.children)
+    for (const card of this.node.querySelectorAll(".mm-hit"))
       card.classList.toggle("mm-active", Number(card.dataset.tile) === tile);
   }
 }
