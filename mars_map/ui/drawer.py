@@ -4,12 +4,14 @@ import streamlit as st
 
 from mars_map.search import Result
 from mars_map.ui.about import about_tab
+from mars_map.ui.compare import compare_tab
 from mars_map.ui.map import gallery
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.tabs import export_tab, hits_table, tile_tab
+from mars_map.ui.units import units_view
 from mars_map.web import service
 
-TABS = ("Hits", "Tile", "Export", "About")
+TABS = ("Hits", "Tile", "Compare", "Export", "About")
 
 
 def drawer(state: PageState, result: Result | None, *, held_back: bool = False) -> None:
@@ -27,12 +29,14 @@ def drawer(state: PageState, result: Result | None, *, held_back: bool = False) 
     with st.container(key="mars-drawer"):
         st.button("Close", key="mars-close", on_click=_close, shortcut="Esc", type="tertiary")
         match state.tab:
-            case "Hits" | "Export" if held_back:
+            case "Hits" | "Compare" | "Export" if held_back:
                 st.caption("No hits are shown; the note below the words says why.")
             case "Hits":
                 _hits(state, result)
             case "Tile":
                 tile_tab(state, result)
+            case "Compare":
+                compare_tab(state, result)
             case "Export":
                 export_tab(result)
             case "About":
@@ -45,9 +49,10 @@ def _hits(state: PageState, result: Result | None) -> None:
         return
     view = st.segmented_control(
         "View",
-        ("Pictures", "Table"),
+        ("Pictures", "Table", "Units"),
         default="Pictures",
         key="mars-hits-view",
+        on_change=_choose_view,
         required=True,
         label_visibility="collapsed",
     )
@@ -55,6 +60,8 @@ def _hits(state: PageState, result: Result | None) -> None:
         st.caption("There are no hits; lower the threshold or widen the region.")
     elif view == "Table":
         hits_table(result)
+    elif view == "Units":
+        units_view(state, result)
     else:
         number = service().index.grid.number_of(state.tile) if state.tile else None
         gallery(result.query, number, on_pick=_pick, on_similar=_similar)
@@ -62,6 +69,11 @@ def _hits(state: PageState, result: Result | None) -> None:
 
 def _choose_tab() -> None:
     page_state().tab = st.session_state["mars-tab"]
+
+
+def _choose_view() -> None:
+    # Who asks for units wants to see them; the toggle beside the table hides them.
+    page_state().units_shown = st.session_state["mars-hits-view"] == "Units"
 
 
 def _close() -> None:

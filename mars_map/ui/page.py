@@ -6,7 +6,8 @@ import streamlit as st
 
 from mars_map.errors import MarsMapError
 from mars_map.planet.regions import Box, Polygon
-from mars_map.search import Query, Result
+from mars_map.search import Result
+from mars_map.ui.compare import compare_data
 from mars_map.ui.drawer import drawer
 from mars_map.ui.map import mars_map
 from mars_map.ui.panel import doubt, panel, summary
@@ -49,7 +50,7 @@ def _workbench() -> None:
     held_back = result is not None and _is_held_back(state, result)
     if held_back:
         result = None
-    _map(state, result.query if result else None)
+    _map(state, result)
     drawer(state, result, held_back=held_back)
 
 
@@ -82,12 +83,14 @@ def _answer(state: PageState) -> None:
         doubt(estimate, held_back=held_back)
 
 
-def _map(state: PageState, query: Query | None) -> None:
+def _map(state: PageState, result: Result | None) -> None:
     mars_map(
-        query,
+        result.query if result else None,
         _tile_number(state),
         state.go,
         region=state.limits.region,
+        units=state.least_km2 if result and state.units_shown else None,
+        compare=compare_data(state, result),
         on_pick=_picked,
         on_region=_region_drawn,
         on_navigated=_navigated,

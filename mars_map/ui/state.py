@@ -13,18 +13,31 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
+from mars_map.analysis.units import check_least
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import MarsMapError, QueryError
 from mars_map.planet.regions import Region
 from mars_map.search import Filter, Part, Query
 from mars_map.search.query import DEFAULT_TOP_K
-from mars_map.web.params import Params, has_subject, query_from_params, query_to_params
+from mars_map.web.compare import OTHER_PARAM, other_query
+from mars_map.web.params import (
+    Params,
+    has_subject,
+    query_from_params,
+    query_string,
+    query_to_params,
+)
+from mars_map.web.units import least_area
 
 KEY = "mars-state"
 MAX_HISTORY = 50
 """Most queries to go back through."""
 TILE_PARAM = "tile"
 ANYWAY_PARAM = "anyway"
+UNITS_PARAM = "units"
+MODE_PARAM = "compare"
+COMPARE_MODES = ("swipe", "side", "difference")
+"""How two queries are compared on the map, the default first."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,14 @@ class PageState:
     """Id of the tile that is looked at."""
     tab: str | None = None
     """Open tab of the drawer; None where it is closed."""
+    units_shown: bool = False
+    """Whether the map outlines the units of the hits."""
+    least_km2: float = 0.0
+    """Smallest area of a unit, square kilometres."""
+    compared: Query | None = None
+    """The query that the present one is compared with, without limits; None for none."""
+    compare_mode: str = COMPARE_MODES[0]
+    """How the map compares them."""
     go: tuple[int, int] | None = None
     """A running number and the tile that the map flies to."""
     history: list[Query] = field(default_factory=list)
@@ -180,6 +201,7 @@ class PageState:
                 self.anyway = ANYWAY_PARAM in params
             else:
                 self.query = None
+            self._read_tools(params)
         except MarsMapError as error:
             self.problem = f"The address cannot be shown: {error}"
         self.written = self.to_params()
@@ -201,7 +223,24 @@ class PageState:
         params = query_to_params(self.query) if self.query else {}
         if self.query and self.anyway:
             params[ANYWAY_PARAM] = ["yes"]
+        if self.units_shown:
+            params[UNITS_PARAM] = [f"{self.least_km2:.12g}"]
+        if self.compared:
+            params[OTHER_PARAM] = [query_string(self.compared)]
+            if self.compare_mode != COMPARE_MODES[0]:
+                params[MODE_PARAM] = [self.compare_mode]
         return params | ({TILE_PARAM: [self.tile]} if self.tile else {})
+
+    def _read_tools(self, params: Params) -> None:
+        """Take over from an address what is drawn beside the answer. Raises MarsMapError."""
+        self.units_shown = UNITS_PARAM in params
+        self.compared = None
+        if self.units_shown:
+            self.least_km2 = check_least(least_area(params[UNITS_PARAM][-1]))
+        if OTHER_PARAM in params:
+            self.compared = other_query(params[OTHER_PARAM][-1]).subject
+        mode = [*params.get(MODE_PARAM, ()), ""][0]
+        self.compare_mode = mode if mode in COMPARE_MODES else COMPARE_MODES[0]
 
     def _become(self, query: Query) -> None:
         # Other words are to be doubted anew.

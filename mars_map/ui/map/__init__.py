@@ -36,6 +36,19 @@ class Format(TypedDict):
     """Name of the file."""
 
 
+class Compare(TypedDict):
+    """A comparison of two queries as the map takes it."""
+
+    mode: str
+    """One of `mars_map.ui.state.COMPARE_MODES`."""
+    query: str
+    """The present query as address parameters."""
+    other: str
+    """The other query as address parameters, with the limits of the present one."""
+    names: list[str]
+    """What both are called."""
+
+
 def component(module: str) -> ComponentRenderer:
     """Return a component whose browser side is a module of this folder, named without its end."""
     loader = (FILES / "loader.js").read_text(encoding="utf-8")
@@ -54,6 +67,8 @@ def mars_map(
     go: tuple[int, int] | None,
     *,
     region: Region | None,
+    units: float | None = None,
+    compare: Compare | None = None,
     on_pick: Callback,
     on_region: Callback,
     on_navigated: Callback,
@@ -62,7 +77,8 @@ def mars_map(
 
     query: whose answer is shown, None for the bare planet. selected: number of the outlined tile.
     go: a running number and the tile to fly to; each number is obeyed once. region: drawn as an
-    outline. The callbacks read
+    outline. units: smallest area in km2 of the units that are outlined, None for no units. compare:
+    what the answer is compared with. The callbacks read
     `st.session_state["mars-map"]`: `pick` is a tile's id, `region` a dict with `box` (west, south,
     east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part.
     """
@@ -71,6 +87,8 @@ def mars_map(
         "selected": selected,
         "go": {"number": go[0], "tile": go[1]} if go else None,
         "region": region_rings(region),
+        "units": units,
+        "compare": compare,
     }
     _map(
         key="mars-map",
@@ -89,9 +107,15 @@ def gallery(query: Query, selected: int | None, *, on_pick: Callback, on_similar
     _gallery(key="mars-gallery", data=data, on_pick_change=on_pick, on_similar_change=on_similar)
 
 
-def exports(query: Query, formats: list[Format]) -> None:
-    """Draw the formats in which the answer to a query can be saved."""
-    _exports(key="mars-exports", data={"query": query_string(query), "formats": formats})
+def exports(
+    query: Query, formats: list[Format], *, extra: str = "", key: str = "mars-exports"
+) -> None:
+    """Draw the formats in which the answer to a query can be saved.
+
+    extra: more address parameters of the files, such as "as=units". key: of the component.
+    """
+    address = "&".join(filter(None, [query_string(query), extra]))
+    _exports(key=key, data={"query": address, "formats": formats})
 
 
 def region_rings(region: Region | None) -> list[Any]:
