@@ -15,6 +15,8 @@ from mars_map.web import (
     answers,
     compare,
     histogram,
+    ogc,
+    openapi,
     overlays,
     pictures,
     polar,
@@ -58,7 +60,19 @@ HANDLERS: dict[str, Handler] = {
     "/polar/{pole}/heat/{z:int}/{x:int}/{y:int}.png": polar.heat,
     "/polar/{pole}/{layer}/{z:int}/{x:int}/{y:int}.jpg": polar.tile,
     "/profile": profile.profile,
+    "/ogc": ogc.landing,
+    "/ogc/conformance": ogc.conformance,
+    "/ogc/collections": ogc.collections,
+    "/ogc/collections/{collection}": ogc.collection,
+    "/ogc/collections/{collection}/items": ogc.items,
+    "/ogc/collections/{collection}/items/{tile}": ogc.item,
+    "/openapi.json": openapi.document,
+    "/docs": openapi.page,
 }
+"""What answers GET; its docstring tells the address, from which OpenAPI is made."""
+
+POST_HANDLERS = {"/picture": pictures.picture}
+"""What takes the bytes of a file."""
 
 
 def routes(component_files: Path) -> list[Route]:
@@ -67,7 +81,7 @@ def routes(component_files: Path) -> list[Route]:
         *(Route(ROOT + path, speaks_plainly(handler)) for path, handler in HANDLERS.items()),
         folder_route(f"{ROOT}/leaflet", leaflet_folder()),
         folder_route(f"{ROOT}/component", component_files),
-        Route(f"{ROOT}/picture", pictures.picture, methods=["POST"]),
+        *(Route(ROOT + path, take, methods=["POST"]) for path, take in POST_HANDLERS.items()),
         Route(ROOT + "/{rest:path}", _unknown),
     ]
 

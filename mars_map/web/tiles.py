@@ -15,7 +15,7 @@ from starlette.responses import Response
 from mars_map.maps.basemap import Picture
 from mars_map.maps.heat import points_heat_png
 from mars_map.maps.raster import MAX_ZOOM, TILE_SIZE, check_tile, tile_bounds
-from mars_map.planet.sphere import CRS_URN, METRES_PER_DEGREE, mars_crs
+from mars_map.planet.sphere import CRS_URN, mars_crs
 from mars_map.search import Query
 from mars_map.web.params import query_from_request
 from mars_map.web.rasters import heat_query, picture_reply
@@ -26,6 +26,8 @@ HEAT_MAX_ZOOM = 7
 """Deepest zoom of the heat map's tiles: a pixel is then 330 m; no index has tiles that small."""
 PIXEL_M = 0.00028
 """Size of a pixel by which WMTS turns resolutions into scales, metres."""
+WMTS_METRES_PER_DEGREE = 6_378_137.0 * np.pi / 180.0
+"""What every client of WMTS takes for a degree, on Mars as well: GDAL, QGIS and NASA's own Trek."""
 WMTS = "http://www.opengis.net/wmts/1.0"
 OWS = "http://www.opengis.net/ows/1.1"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -158,7 +160,7 @@ def _add_matrix_set(parent: xml.Element) -> None:
         matrix = xml.SubElement(matrices, f"{{{WMTS}}}TileMatrix")
         degrees = 180.0 / TILE_SIZE / 2**z
         _text(matrix, OWS, "Identifier", str(z))
-        _text(matrix, WMTS, "ScaleDenominator", repr(degrees * METRES_PER_DEGREE / PIXEL_M))
+        _text(matrix, WMTS, "ScaleDenominator", repr(degrees * WMTS_METRES_PER_DEGREE / PIXEL_M))
         _text(matrix, WMTS, "TopLeftCorner", "90 -180")
         for name in ("TileWidth", "TileHeight"):
             _text(matrix, WMTS, name, str(TILE_SIZE))
