@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, sync_playwright
 
+from mars_map.covariates import Covariates
 from mars_map.index import ModelCard, TileIndex, write_index
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.search import Engine, Query, Result
@@ -63,7 +64,7 @@ def small_index(tmp_path_factory: pytest.TempPathFactory) -> TileIndex:
 @pytest.fixture(scope="session")
 def small_engine(small_index: TileIndex) -> Engine:
     """An engine on the small index that understands any words."""
-    return Engine(small_index, WordEncoder())
+    return Engine(small_index, WordEncoder(), covariates=Covariates(small_index.grid))
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,10 @@ from mars_map.ui.map import gallery
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.tabs import export_tab, hits_table, tile_tab
 from mars_map.ui.units import units_view
+from mars_map.ui.why import why_tab
 from mars_map.web import service
 
-TABS = ("Hits", "Tile", "Compare", "Export", "About")
+TABS = ("Hits", "Tile", "Why here", "Compare", "Export", "About")
 
 
 def drawer(state: PageState, result: Result | None, *, held_back: bool = False) -> None:
@@ -35,6 +36,8 @@ def drawer(state: PageState, result: Result | None, *, held_back: bool = False) 
                 _hits(state, result)
             case "Tile":
                 tile_tab(state, result)
+            case "Why here":
+                why_tab(result)
             case "Compare":
                 compare_tab(state, result)
             case "Export":

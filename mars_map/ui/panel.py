@@ -1,20 +1,19 @@
-"""The panel on the left: the words, examples, recent queries, limits, region and prompts."""
+"""The panel on the left: words, examples, recent queries, limits, region, filters and prompts."""
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
-from mars_map.errors import MarsMapError
 from mars_map.planet.gazetteer import Feature, fold_name
-from mars_map.planet.regions import Region
 from mars_map.search import Estimate, Query, Result
 from mars_map.search.query import MAX_TOP_K
+from mars_map.ui.filters import filters, limit_chips
 from mars_map.ui.parts import parts
+from mars_map.ui.regions import regions, show_region
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
 from mars_map.ui.threshold import threshold
 from mars_map.web import service
-from mars_map.web.params import REGION_READERS, region_to_param
 
 EXAMPLES = (
     "impact crater with a central peak",
@@ -27,13 +26,6 @@ EXAMPLES = (
     "landslides in a canyon",
 )
 """Queries that the embedded encoder answers well."""
-WHOLE_PLANET = "Whole planet"
-REGION_KINDS = {WHOLE_PLANET: None, "Box": "box", "Band": "band", "Polygon": "polygon"}
-REGION_EXAMPLES = {
-    "box": "W,S,E,N such as -60,-20,-30,0",
-    "band": "S,N such as -30,30",
-    "polygon": "LON,LAT; LON,LAT; LON,LAT",
-}
 RECENT = 6
 ESTIMATE_HELP = (
     "Learned on blocks of the planet that the encoder was not trained on: how often tiles with "
@@ -60,13 +52,15 @@ def panel(state: PageState) -> DeltaGenerator:
         "its picture fits the words. Press / to type here.",
     )
     parts(state)
+    limit_chips(state)
     outcome = st.container()
     _history(state)
     _examples()
     if state.query is None:
         _teach()
     _limits(state)
-    _region()
+    regions()
+    filters(state)
     _prompts(state)
     return outcome
 
@@ -173,14 +167,7 @@ def _follow(state: PageState) -> None:
     st.session_state["mars-prompts"] = "\n".join(state.limits.prompts)
     # A kind of region that was chosen but not yet given stays open.
     if shown is None or shown[1].region != state.limits.region:
-        _show_region(state.limits.region)
-
-
-def _show_region(region: Region | None) -> None:
-    name, value = region_to_param(region) if region else (None, "")
-    kinds = {kind: label for label, kind in REGION_KINDS.items()}
-    st.session_state["mars-region-kind"] = kinds[name]
-    st.session_state["mars-region"] = value
+        show_region(state.limits.region)
 
 
 def _search_words() -> None:
@@ -265,42 +252,6 @@ def _limits(state: PageState) -> None:
             help=f"At most this many hits, the best first: 1 to {MAX_TOP_K:,}.",
         )
         threshold(state)
-
-
-def _region() -> None:
-    kind = REGION_KINDS[st.session_state["mars-region-kind"] or WHOLE_PLANET]
-
-    def change_kind() -> None:
-        if REGION_KINDS.get(st.session_state["mars-region-kind"]) is None:
-            page_state().ask(region=None)
-        st.session_state["mars-region"] = ""
-
-    def change() -> None:
-        text = st.session_state["mars-region"]
-        try:
-            region: Region | None = REGION_READERS[kind](text) if text.strip() else None
-        except MarsMapError as error:
-            page_state().problem = str(error)
-        else:
-            page_state().ask(region=region)
-
-    with st.expander("Region", key="mars-region-box"):
-        st.segmented_control(
-            "Where to search",
-            list(REGION_KINDS),
-            key="mars-region-kind",
-            on_change=change_kind,
-            required=True,
-            help="Only tiles whose centres lie in the region are ranked, so a region always gives "
-            "as many hits as it can. The map has buttons to draw one.",
-        )
-        if kind:
-            st.text_input(
-                "Degrees east, planetocentric latitude",
-                key="mars-region",
-                placeholder=REGION_EXAMPLES[kind],
-                on_change=change,
-            )
 
 
 def _prompts(state: PageState) -> None:

@@ -123,4 +123,5 @@ def region_rings(region: Region | None) -> list[Any]:
     if region is None:
         return []
     parts = shapely.get_parts(region.geometry())
-    return [np.asarray(part.exterior.coords)[:, ::-1].round(6).tolist() for part in parts]
+    rings = [ring for part in parts for ring in (part.exterior, *part.interiors)]
+    return [np.asarray(ring.coords)[:, ::-1].round(6).tolist() for ring in rings]
