@@ -5,6 +5,7 @@ import streamlit as st
 from mars_map.search import Result
 from mars_map.ui.about import about_tab
 from mars_map.ui.compare import compare_tab
+from mars_map.ui.labels import answers, labels_tab, refinement, suggested
 from mars_map.ui.map import gallery
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.tabs import export_tab, hits_table, tile_tab
@@ -12,7 +13,7 @@ from mars_map.ui.units import units_view
 from mars_map.ui.why import why_tab
 from mars_map.web import service
 
-TABS = ("Hits", "Tile", "Why here", "Compare", "Export", "About")
+TABS = ("Hits", "Tile", "Labels", "Why here", "Compare", "Export", "About")
 
 
 def drawer(state: PageState, result: Result | None, *, held_back: bool = False) -> None:
@@ -36,6 +37,8 @@ def drawer(state: PageState, result: Result | None, *, held_back: bool = False) 
                 _hits(state, result)
             case "Tile":
                 tile_tab(state, result)
+            case "Labels":
+                labels_tab(state, result)
             case "Why here":
                 why_tab(result)
             case "Compare":
@@ -67,7 +70,15 @@ def _hits(state: PageState, result: Result | None) -> None:
         units_view(state, result)
     else:
         number = service().index.grid.number_of(state.tile) if state.tile else None
-        gallery(result.query, number, on_pick=_pick, on_similar=_similar)
+        refinement(result)
+        gallery(
+            result.query,
+            number,
+            suggested(result),
+            on_pick=_pick,
+            on_similar=_similar,
+            on_call=answers("mars-gallery"),
+        )
 
 
 def _choose_tab() -> None:

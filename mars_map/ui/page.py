@@ -9,6 +9,7 @@ from mars_map.planet.regions import Box, Polygon
 from mars_map.search import Result
 from mars_map.ui.compare import compare_data
 from mars_map.ui.drawer import drawer
+from mars_map.ui.labels import answers, follow_labels
 from mars_map.ui.map import mars_map
 from mars_map.ui.panel import doubt, panel, summary
 from mars_map.ui.state import PageState, page_state, read_address, write_address
@@ -46,6 +47,7 @@ def _workbench() -> None:
     if state.problem or state.shown != (state.query, state.limits):
         st.rerun()
     write_address(state)
+    follow_labels(state)
     result = None if state.query is None or _must_wait(state) else service().search(state.query)
     held_back = result is not None and _is_held_back(state, result)
     if held_back:
@@ -94,6 +96,7 @@ def _map(state: PageState, result: Result | None) -> None:
         on_pick=_picked,
         on_region=_region_drawn,
         on_navigated=_navigated,
+        on_call=answers("mars-map"),
     )
 
 

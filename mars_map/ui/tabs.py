@@ -8,6 +8,7 @@ from mars_map.export import EXPORTERS, file_name
 from mars_map.maps.thumbnails import DEFAULT_WIDTH_KM
 from mars_map.planet.coordinates import format_point
 from mars_map.search import Part, Result
+from mars_map.ui.labels import answer_buttons
 from mars_map.ui.map import Format, exports
 from mars_map.ui.parts import AGAINST_WEIGHT
 from mars_map.ui.state import PageState, page_state
@@ -72,6 +73,7 @@ def tile_tab(state: PageState, result: Result | None) -> None:
         width="stretch",
         on_click=lambda: page_state().find_similar(name),
     )
+    answer_buttons(state, name)
     if state.query is not None:
         _mix(name)
     rows = {"Tile": name, "Centre": format_point(lon, lat), "Elevation": _elevation(lon, lat)}

@@ -72,6 +72,7 @@ def mars_map(
     on_pick: Callback,
     on_region: Callback,
     on_navigated: Callback,
+    on_call: Callback,
 ) -> None:
     """Draw the map.
 
@@ -80,7 +81,8 @@ def mars_map(
     outline. units: smallest area in km2 of the units that are outlined, None for no units. compare:
     what the answer is compared with. The callbacks read
     `st.session_state["mars-map"]`: `pick` is a tile's id, `region` a dict with `box` (west, south,
-    east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part.
+    east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part, and
+    `call` what `mars_map.ui.labels.answers` takes.
     """
     data = {
         "query": query_string(query) if query else "",
@@ -96,15 +98,47 @@ def mars_map(
         on_pick_change=on_pick,
         on_region_change=on_region,
         on_navigated_change=on_navigated,
+        on_call_change=on_call,
     )
 
 
-def gallery(query: Query, selected: int | None, *, on_pick: Callback, on_similar: Callback) -> None:
-    """Draw the hits of a query as pictures. The callbacks read `st.session_state["mars-gallery"]`:
-    `pick` and `similar` are tile ids.
+def gallery(
+    query: Query,
+    selected: int | None,
+    asked: list[int],
+    *,
+    on_pick: Callback,
+    on_similar: Callback,
+    on_call: Callback,
+) -> None:
+    """Draw the hits of a query as pictures, and above them the tiles that the user is asked about.
+
+    The callbacks read `st.session_state["mars-gallery"]`: `pick` and `similar` are tile ids, `call`
+    is what `mars_map.ui.labels.answers` takes.
     """
-    data = {"query": query_string(query), "selected": selected}
-    _gallery(key="mars-gallery", data=data, on_pick_change=on_pick, on_similar_change=on_similar)
+    _gallery(
+        key="mars-gallery",
+        data={"query": query_string(query), "selected": selected, "asked": asked},
+        on_pick_change=on_pick,
+        on_similar_change=on_similar,
+        on_call_change=on_call,
+    )
+
+
+def labelled(
+    query: Query, tiles: list[int], selected: int | None, *, on_pick: Callback, on_call: Callback
+) -> None:
+    """Draw tiles that were called right or wrong as pictures.
+
+    The callbacks read `st.session_state["mars-labelled"]`, like those of `gallery`.
+    """
+    _gallery(
+        key="mars-labelled",
+        data={"query": query_string(query), "selected": selected, "only": tiles},
+        on_pick_change=on_pick,
+        on_call_change=on_call,
+        on_similar_change=lambda: None,
+    )
 
 
 def exports(

@@ -6,6 +6,7 @@ import { Drawing, RegionTools } from "./drawing.js";
 import { Flight } from "./flight.js";
 import { Graticule } from "./graticule.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
+import { Labels } from "./labels.js";
 import { Legend } from "./legend.js";
 import { Grid, wrapLongitude } from "./mars.js";
 import { Places } from "./places.js";
@@ -101,11 +102,12 @@ class MarsMap {
     this.drawing = new Drawing(this.leaflet);
     const choose = (region) => this.send("region", region);
     this.tools = new RegionTools(this.leaflet, this.drawing, choose, notice);
+    this.labels = new Labels(this, (called) => this.send("call", called));
     inCorner(this.leaflet, this.views.node);
     this.status = new StatusLine(this.leaflet, description, this.preferences);
     const bar = element("div", { className: "mm-top" }, [this.places.node, this.tools.node]);
     this.busy = element("div", { className: "mm-busy", hidden: true });
-    const nodes = [bar, this.legend.node, this.noticeBox, this.busy];
+    const nodes = [bar, this.legend.node, this.labels.node, this.noticeBox, this.busy];
     for (const node of nodes) {
       L.DomEvent.disableClickPropagation(node);
       L.DomEvent.disableScrollPropagation(node);
@@ -117,6 +119,7 @@ class MarsMap {
   project() {
     for (const part of [this.basemaps, this.heat, this.footprints, this.tools]) part.project();
     this.mark.draw();
+    this.labels.draw();
     if (this.preferences.graticule) this.graticule.draw();
     this.status.drawScale();
   }
@@ -144,6 +147,7 @@ class MarsMap {
     this.lendColours();
     this.select(data.selected);
     this.tools.show(data.region);
+    this.labels.update(data.query, data.selected);
     if (data.query !== this.query) this.answer(data.query);
     if (data.go && data.go.number !== this.gone) {
       this.gone = data.go.number;
@@ -222,6 +226,7 @@ class MarsMap {
       event.preventDefault();
       document.querySelector(".st-key-mars-words input")?.focus();
     }
+    this.labels.key(event);
     if (event.key === "n" || event.key === "p") tell("walk", event.key === "n" ? 1 : -1);
   }
 
