@@ -1,31 +1,45 @@
 // The card in the corner of the map: what the colours mean, and which layers are drawn.
 
+import { GEOLOGY, swatch } from "./overlays.js";
 import { element } from "./server.js";
 
+const RANKS = "The best quarter of all tiles has a colour; the brightest, one tile in a thousand.";
+
 export class Legend {
-  constructor(description, preferences) {
+  /** overlays: the promised list of catalogues, as `/mars/overlay` gives it. */
+  constructor(description, preferences, overlays) {
     this.preferences = preferences;
+    this.body = element("div", { className: "mm-legend-body" }, [
+      this.heatScale(),
+      this.toggle("hits", "Footprints of the hits", element("i", { className: "mm-hit-swatch" })),
+      this.basemap(description.layers),
+      this.over(overlays),
+    ]);
+    this.fold = element("button", { type: "button", className: "mm-fold" });
+    this.fold.onclick = () => preferences.set({ legend: !preferences.legend });
+    this.node = element("section", { className: "mm-legend mm-card" }, [this.fold, this.body]);
+    this.node.setAttribute("aria-label", "Legend and layers");
+    preferences.watch((changes) => "legend" in changes && this.unfold());
+    this.unfold();
+  }
+
+  unfold() {
+    const { legend } = this.preferences;
+    this.body.hidden = !legend;
+    this.fold.textContent = "Legend and layers";
+    this.fold.title = legend ? "Fold the legend away" : "Show the legend and the layers";
+    this.fold.setAttribute("aria-expanded", legend);
+  }
+
+  heatScale() {
     this.low = element("span");
     this.high = element("span");
     this.ramp = element("div", { className: "mm-ramp" });
-    this.scale = element("div", { className: "mm-heat-scale", hidden: true }, [
-      element("div", { className: "mm-title", textContent: "Cosine similarity" }),
-      this.ramp,
-      element("div", { className: "mm-ends" }, [this.low, this.high]),
-      element("div", {
-        className: "mm-hint",
-        textContent: "The best quarter of all tiles has a colour; the brightest, one tile in a thousand.",
-      }),
-      this.slider(),
-    ]);
-    this.node = element("div", { className: "mm-legend mm-card" }, [
-      this.scale,
-      this.basemap(description.layers),
-      element("div", { className: "mm-toggles" }, [
-        this.toggle("graticule", "Graticule"),
-        this.toggle("hits", "Footprints"),
-      ]),
-    ]);
+    const ends = element("div", { className: "mm-ends", title: RANKS }, [this.low, this.high]);
+    const title = element("div", { className: "mm-title", textContent: "Cosine similarity" });
+    const parts = [title, this.ramp, ends, this.slider()];
+    this.scale = element("div", { className: "mm-heat-scale", hidden: true, title: RANKS }, parts);
+    return this.scale;
   }
 
   /** found: `{low, high, colours}`, the colours and the scores at both ends; null for no heat map. */
@@ -61,12 +75,73 @@ export class Legend {
     return element("label", { className: "mm-row" }, ["Basemap", select]);
   }
 
-  toggle(name, title) {
+  /** What can be laid over the map; the list is folded until somebody wants it. */
+  over(overlays) {
+    this.rows = element("div", { className: "mm-overlays" }, [
+      this.toggle("names", "Names of features"),
+      this.toggle("graticule", "Graticule"),
+    ]);
+    this.count = element("small");
+    const summary = element("summary", {}, ["Overlays ", this.count]);
+    this.sources = element("p", { className: "mm-hint" });
+    const details = element("details", {}, [summary, this.rows, this.sources]);
+    details.open = this.preferences.over.length > 0;
+    overlays.then((listed) => this.list([...listed, GEOLOGY]));
+    return details;
+  }
+
+  list(entries) {
+    this.entries = entries;
+    this.rows.append(...entries.map((entry) => this.overlay(entry)));
+    this.preferences.watch((changes) => "over" in changes && this.tellSources());
+    this.tellSources();
+  }
+
+  overlay(entry) {
+    const { key, title } = entry;
+    const input = element("input", {
+      type: "checkbox",
+      checked: this.preferences.over.includes(key),
+      onchange: () => this.choose(key, input.checked),
+    });
+    input.dataset.overlay = key;
+    const mark = entry.geometry ? swatch(entry) : element("i", { className: "mm-geology-swatch" });
+    return element("label", { title: sourceOf(entry) }, [input, mark, title]);
+  }
+
+  choose(key, on) {
+    const others = this.preferences.over.filter((other) => other !== key);
+    this.preferences.set({ over: on ? [...others, key] : others });
+  }
+
+  /** Whoever's work is shown is named. */
+  tellSources() {
+    const shown = this.entries.filter(({ key }) => this.preferences.over.includes(key));
+    const credits = [...new Set(shown.map(({ credit, licence }) => creditOf(credit, licence)))];
+    const cares = shown.map(({ care }) => care).filter(Boolean);
+    this.sources.textContent = [credits.join("; "), ...cares].filter(Boolean).join(". ");
+    this.count.textContent = shown.length ? `(${shown.length} on)` : "";
+  }
+
+  toggle(name, title, mark = "") {
     const input = element("input", {
       type: "checkbox",
       checked: this.preferences[name],
       onchange: () => this.preferences.set({ [name]: input.checked }),
     });
-    return element("label", {}, [input, title]);
+    return element("label", { className: "mm-toggle" }, [input, mark, title]);
   }
+}
+
+/** Only a licence that asks to be named is named beside the authors. */
+const creditOf = (credit, licence) => (licence.startsWith("CC") ? `${credit}, ${licence}` : credit);
+
+function sourceOf({ count, source, doi, licence, care }) {
+  const parts = [
+    count ? `${count.toLocaleString("en")} features.` : "",
+    `${source}${doi ? `, doi ${doi}` : ""}.`,
+    `Terms: ${licence}.`,
+    care,
+  ];
+  return parts.filter(Boolean).join(" ");
 }

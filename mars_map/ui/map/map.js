@@ -9,11 +9,14 @@ import { Footprints, Heat, TileMark } from "./layers.js";
 import { Labels } from "./labels.js";
 import { Legend } from "./legend.js";
 import { Grid, wrapLongitude } from "./mars.js";
+import { Names } from "./names.js";
+import { Overlays } from "./overlays.js";
 import { Places } from "./places.js";
 import { Views } from "./polar.js";
 import { Preferences } from "./preferences.js";
 import { StatusLine } from "./scale.js";
 import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
+import { Tip } from "./tip.js";
 
 const MAX_ZOOM = 9;
 const TILE_ZOOM = 5;
@@ -91,19 +94,27 @@ class MarsMap {
     this.footprints = new Footprints({ pane: "footprints" });
     this.mark = new TileMark().addTo(leaflet);
     this.graticule = new Graticule(preferences);
-    if (preferences.graticule) this.graticule.addTo(leaflet);
-    if (preferences.hits) this.footprints.addTo(leaflet);
+    this.overlays = new Overlays(leaflet, preferences, notice);
+    this.names = new Names();
+    for (const [name, layer] of Object.entries(this.switched()))
+      if (preferences[name]) layer.addTo(leaflet);
+  }
+
+  /** Layers that a preference of that name switches. */
+  switched() {
+    return { graticule: this.graticule, hits: this.footprints, names: this.names };
   }
 
   addControls(description) {
     const notice = (text) => this.notice(text);
-    this.legend = new Legend(description, this.preferences);
+    this.legend = new Legend(description, this.preferences, this.overlays.listed);
     this.places = new Places((place) => this.goToPlace(place), notice);
     this.drawing = new Drawing(this.leaflet);
     const choose = (region) => this.send("region", region);
     this.tools = new RegionTools(this.leaflet, this.drawing, choose, notice);
     this.labels = new Labels(this, (called) => this.send("call", called));
     inCorner(this.leaflet, this.views.node);
+    this.tip = new Tip(this.leaflet, [this.names, this.overlays]);
     this.status = new StatusLine(this.leaflet, description, this.preferences);
     const bar = element("div", { className: "mm-top" }, [this.places.node, this.tools.node]);
     this.busy = element("div", { className: "mm-busy", hidden: true });
@@ -112,12 +123,13 @@ class MarsMap {
       L.DomEvent.disableClickPropagation(node);
       L.DomEvent.disableScrollPropagation(node);
     }
-    this.host.append(...nodes, this.status.node);
+    this.host.append(...nodes, this.tip.node, this.status.node);
   }
 
   /** Draw anew what does not follow by itself when the map has another projection. */
   project() {
-    for (const part of [this.basemaps, this.heat, this.footprints, this.tools]) part.project();
+    const { basemaps, heat, footprints, tools, overlays, names } = this;
+    for (const part of [basemaps, heat, footprints, tools, overlays, names]) part.project();
     this.mark.draw();
     this.labels.draw();
     if (this.preferences.graticule) this.graticule.draw();
@@ -215,8 +227,8 @@ class MarsMap {
   preferenceChanged(changes) {
     if ("heat" in changes) this.heat.setOpacity(changes.heat / 100);
     if ("lon" in changes && this.preferences.graticule) this.graticule.draw();
-    if ("graticule" in changes) toggle(this.leaflet, this.graticule, changes.graticule);
-    if ("hits" in changes) toggle(this.leaflet, this.footprints, changes.hits);
+    for (const [name, layer] of Object.entries(this.switched()))
+      if (name in changes) toggle(this.leaflet, layer, changes[name]);
   }
 
   key(event) {
