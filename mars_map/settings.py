@@ -6,12 +6,24 @@ from pathlib import Path
 DATA_DIR = Path(os.environ.get("MARS_MAP_DATA", Path(__file__).resolve().parent.parent / "data"))
 """Folder of the embedded default; set MARS_MAP_DATA to use another."""
 
-INDEX_DIR = Path(os.environ.get("MARS_MAP_INDEX", DATA_DIR / "index"))
-"""Index that the page and the shell open when none is named; set MARS_MAP_INDEX to change it."""
 
-MODEL_DIR = Path(os.environ.get("MARS_MAP_MODEL", DATA_DIR / "model"))
-"""Compact encoder: weights, configuration, calibration and figures; set MARS_MAP_MODEL to change
-it."""
+def _folders(variable: str, default: Path) -> tuple[Path, ...]:
+    named = os.environ.get(variable, "").split(os.pathsep)
+    return tuple(Path(name) for name in named if name) or (default,)
+
+
+INDEX_DIRS = _folders("MARS_MAP_INDEX", DATA_DIR / "index")
+"""Indexes that the page offers: folders of one index each, or of several. Set MARS_MAP_INDEX to
+change them; several are separated like those of PATH."""
+
+INDEX_DIR = INDEX_DIRS[0]
+"""Index that the page and the shell open when none is named: the first of them."""
+
+MODEL_DIRS = _folders("MARS_MAP_MODEL", DATA_DIR / "model")
+"""Folders of models, among which each index finds its own; set MARS_MAP_MODEL to change them."""
+
+MODEL_DIR = MODEL_DIRS[0]
+"""Compact encoder: weights, configuration, calibration and figures: the first of them."""
 
 BASEMAP_DIR = DATA_DIR / "basemap"
 """Cloud-Optimised GeoTIFFs of the embedded basemaps."""

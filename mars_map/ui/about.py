@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mars_map import settings
 from mars_map.search.calibration import CALIBRATION_FILE
 from mars_map.ui.text import fact_table
 from mars_map.web import service
@@ -40,10 +39,10 @@ def about_tab() -> None:
             "Index digest": index.digest,
         }
     )
-    figures = read_figures(settings.MODEL_DIR, manifest.model.sha256)
+    figures = read_figures(service().model_folder, manifest.model.sha256)
     if figures:
         _show_figures(figures)
-    calibration = read_figures(settings.MODEL_DIR, manifest.model.sha256, CALIBRATION_FILE)
+    calibration = read_figures(service().model_folder, manifest.model.sha256, CALIBRATION_FILE)
     if calibration:
         _show_checks(calibration)
     st.caption("Keys: / to type a query, n and p for the next and previous hit, Esc to close.")

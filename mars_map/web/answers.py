@@ -15,7 +15,7 @@ from mars_map.planet.gazetteer import Feature
 from mars_map.search.records import result_record
 from mars_map.web.layers import basemap_layers
 from mars_map.web.params import query_from_request
-from mars_map.web.replies import json_reply
+from mars_map.web.replies import json_reply, speaks_plainly
 from mars_map.web.service import service
 from mars_map.web.units import layer_of
 
@@ -25,10 +25,17 @@ COLOUR_STOPS = 16
 """Colours of the heat map that the legend gets."""
 
 
-def health(_request: Request) -> Response:
-    """Answer `/mars/health`: whether there is an index, and whether words are answered at once."""
-    index = service().index
-    return json_reply({"status": "ok", "index": index.digest, "warm": service().is_warm})
+async def health(request: Request) -> Response:
+    """Answer `/mars/health`: whether there is an index, and whether words are answered at once.
+
+    Runs on the event loop itself, so that it never waits for a thread behind searches.
+    """
+
+    def answer(_request: Request) -> Response:
+        index = service().index
+        return json_reply({"status": "ok", "index": index.digest, "warm": service().is_warm})
+
+    return speaks_plainly(answer)(request)
 
 
 def index(_request: Request) -> Response:
@@ -43,6 +50,8 @@ def index(_request: Request) -> Response:
     return json_reply(
         {
             "digest": opened.digest,
+            "name": service().index_name,
+            "synthetic": opened.manifest.synthetic,
             "model": opened.manifest.model.id,
             "grid": {"edges": grid.row_edges.tolist(), "columns": grid.row_columns.tolist()},
             "layers": basemap_layers(service().basemaps),

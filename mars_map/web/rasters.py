@@ -12,6 +12,7 @@ from mars_map.maps.thumbnails import DEFAULT_SIZE
 from mars_map.maps.thumbnails import thumbnail as cut_thumbnail
 from mars_map.search import Query
 from mars_map.web.cache import PictureCache
+from mars_map.web.indexes import index_name
 from mars_map.web.params import query_from_request
 from mars_map.web.replies import cached_reply, refusal
 from mars_map.web.service import service
@@ -77,6 +78,6 @@ def picture_reply(
     request: Request, key: tuple[Hashable, ...], make: Callable[..., Picture]
 ) -> Response:
     """Answer with the picture of that key: its kind, and the arguments that make it."""
-    picture = _pictures.get(key, lambda: make(*key[1:]))
+    picture = _pictures.get((index_name(), *key), lambda: make(*key[1:]))
     tag = hashlib.sha256(picture.body).hexdigest()[:16]
     return cached_reply(request, tag, picture.body, picture.media_type, seconds=HOUR)

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import anyio.from_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mars_map.errors import (
     BasemapError,
+    BusyError,
     FeatureNotFoundError,
     IndexDamagedError,
     IndexMissingError,
@@ -17,9 +19,13 @@ from mars_map.errors import (
     MarsMapError,
     ModelError,
     ModelMismatchError,
+    SupersededError,
 )
+from mars_map.search.batching import while_wanted
+from mars_map.web.indexes import INDEX_PARAM, chosen_index
 
 SERVER_FAULTS = (
+    BusyError,
     IndexDamagedError,
     IndexMissingError,
     IndexVersionError,
@@ -29,6 +35,9 @@ SERVER_FAULTS = (
 """Errors that no other request could avoid: they answer 503, the rest 400."""
 
 Handler = Callable[[Request], Response]
+
+CLIENT_HAS_GONE = 499
+"""What proxies log for a request whose client did not wait; nobody receives it."""
 
 
 def json_reply(value: Any, status: int = 200) -> Response:
@@ -43,12 +52,20 @@ def refusal(status: int, sentence: str) -> Response:
 
 
 def speaks_plainly(handler: Handler) -> Handler:
-    """Turn the errors of mars_map into refusals: no traceback reaches a client."""
+    """Turn the errors of mars_map into refusals: no traceback reaches a client.
+
+    The handler runs with the index that the request names, and its scans end when the client has
+    gone.
+    """
 
     @wraps(handler)
     def answer(request: Request) -> Response:
+        index = chosen_index(request.query_params.get(INDEX_PARAM, ""))
         try:
-            return handler(request)
+            with index, while_wanted(lambda: not _has_gone(request)):
+                return handler(request)
+        except SupersededError as error:
+            return refusal(CLIENT_HAS_GONE, str(error))
         except (BasemapError, FeatureNotFoundError) as error:
             return refusal(404, str(error))
         except SERVER_FAULTS as error:
@@ -57,6 +74,14 @@ def speaks_plainly(handler: Handler) -> Handler:
             return refusal(400, str(error))
 
     return answer
+
+
+def _has_gone(request: Request) -> bool:
+    """Tell whether the client has closed the connection. Called from a route's own thread."""
+    try:
+        return anyio.from_thread.run(request.is_disconnected)
+    except RuntimeError:  # no event loop: the handler was called by hand
+        return False
 
 
 def cached_reply(

@@ -36,7 +36,6 @@ WARM_ANYWAY_S = 5.0
 """Seconds after the start when the text encoder is loaded although nobody has come yet."""
 
 HANDLERS: dict[str, Handler] = {
-    "/health": answers.health,
     "/index": answers.index,
     "/search": answers.search,
     "/footprints": answers.footprints,
@@ -79,6 +78,7 @@ def routes(component_files: Path) -> list[Route]:
     """Return all routes. component_files: folder of the page's JavaScript and style sheets."""
     return [
         *(Route(ROOT + path, speaks_plainly(handler)) for path, handler in HANDLERS.items()),
+        Route(f"{ROOT}/health", answers.health),
         folder_route(f"{ROOT}/leaflet", leaflet_folder()),
         folder_route(f"{ROOT}/component", component_files),
         *(Route(ROOT + path, take, methods=["POST"]) for path, take in POST_HANDLERS.items()),

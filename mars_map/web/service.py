@@ -1,4 +1,4 @@
-"""What every session and every route shares: one engine and one gazetteer, loaded once.
+"""What every session and every route shares: an engine an index and one gazetteer, loaded once.
 
 Opening the index takes milliseconds; the text encoder takes seconds, so `Service.warm` loads it in
 the background while the first page is drawn, and a query that comes earlier waits for it.
@@ -8,6 +8,7 @@ import gc
 import logging
 import threading
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mars_map import settings
@@ -16,8 +17,16 @@ from mars_map.index import TileIndex
 from mars_map.maps.basemap import Basemaps
 from mars_map.maps.heat import heat_png
 from mars_map.planet.gazetteer import Gazetteer
-from mars_map.search import Engine, Query, Result, open_engine
+from mars_map.search import Engine, Query, Result
+from mars_map.search.scan import warm_up
 from mars_map.search.threshold import histogram
+from mars_map.web.indexes import (
+    folder_of,
+    index_name,
+    model_folder,
+    named_folders,
+    open_fitting_engine,
+)
 
 if TYPE_CHECKING:
     from mars_map.encoders.compact import CompactImageEncoder
@@ -31,30 +40,56 @@ class Service:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._others: dict[str, Engine] = {}
         self._warming = threading.Lock()
         self._warm = False
         self.visited = threading.Event()
         """Set when a browser has loaded the page and begins to draw the map."""
 
     @property
+    def folders(self) -> dict[str, Path]:
+        """The folders of the indexes that are offered, by name, the first first."""
+        return named_folders((settings.INDEX_DIR, *settings.INDEX_DIRS[1:]))
+
+    @property
+    def index_name(self) -> str:
+        """Name of the index that this request or this run of the page searches; see `indexes`."""
+        return index_name() or next(iter(self.folders))
+
+    @property
     def engine(self) -> Engine:
-        """The engine; its encoder loads at the first query in words. Raises like `open_engine`."""
+        """The engine of that index; its encoder loads at the first query in words.
+
+        Raises IndexMissingError, IndexVersionError or IndexDamagedError.
+        """
+        name = index_name()
+        if name:
+            folders = self.folders
+            folder = folder_of(folders, name)
+            if name != next(iter(folders)):
+                with self._lock:
+                    if name not in self._others:
+                        self._others[name] = open_fitting_engine(folder)
+                    return self._others[name]
         with self._lock:
             if self._engine is None:
-                self._engine = open_engine(settings.INDEX_DIR, settings.MODEL_DIR)
+                self._engine = open_fitting_engine(folder_of(self.folders, ""))
             return self._engine
+
+    @property
+    def model_folder(self) -> Path:
+        """Folder of the model that made the index, or of the first model where it is unknown."""
+        return model_folder(self.index) or settings.MODEL_DIR
 
     @property
     def index(self) -> TileIndex:
         """The index that is searched. Raises like `open_engine`."""
         return self.engine.index
 
-    @cached_property
+    @property
     def image_encoder(self) -> "CompactImageEncoder":
         """What turns pictures into vectors, loaded at the first one. Raises ModelError."""
-        from mars_map.encoders import load_image_encoder
-
-        return load_image_encoder(settings.MODEL_DIR)
+        return _image_encoder(self.model_folder)
 
     @cached_property
     def gazetteer(self) -> Gazetteer:
@@ -84,6 +119,7 @@ class Service:
             if self._warm:
                 return
             try:
+                warm_up(self.index)
                 result = self.search(Query("impact crater", top_k=1))
                 heat_png(result.scores, result.index.grid)
                 _ = result.estimate, histogram(result).knee
@@ -93,6 +129,13 @@ class Service:
             gc.collect()
             gc.freeze()
             self._warm = True
+
+
+@cache
+def _image_encoder(folder: Path) -> "CompactImageEncoder":
+    from mars_map.encoders import load_image_encoder
+
+    return load_image_encoder(folder)
 
 
 @cache
