@@ -169,7 +169,7 @@ class Engine:
             vector,
             self._tile_vectors(yes),
             self._tile_vectors(query.no),
-            background=self._background,
+            background=self.background,
         )
         return refined.vector, refined.sentence
 
@@ -267,7 +267,7 @@ class Engine:
         return numbers
 
     @cached_property
-    def _background(self) -> NDArray[np.float32]:
+    def background(self) -> NDArray[np.float32]:
         """Unit vectors of tiles from all over the planet, the same in every process."""
         present = self.index.present
         tiles = np.arange(self.index.n_tiles) if present is None else np.flatnonzero(present)
