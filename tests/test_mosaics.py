@@ -208,15 +208,19 @@ BAD = {
 }
 
 
+def _use(path):
+    check_quad(path, quad_of(str(path)).box, Reading())
+    with MosaicRaster(path) as raster:
+        raster.frame((4, -28, 8, -24), 400, 400)
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_quad_that_cannot_be_used_is_told_in_one_sentence(tmp_path, name):
     make, message = BAD[name]
     path = tmp_path / "MurrayLab_CTX_V01_E004_N-28_Mosaic.tif"
     make(path)
     with pytest.raises(MosaicError, match=message) as caught:
-        check_quad(path, quad_of(str(path)).box, Reading())
-        with MosaicRaster(path) as raster:
-            raster.frame((4, -28, 8, -24), 400, 400)
+        _use(path)
     assert str(path) in str(caught.value) and str(caught.value).count(". ") == 0
     # An error of one file does not stay with the thread.
     good = write_raster(tmp_path / "good.tif", *RASTERS["CTX"])

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from mars_map.cli.building import build_default
+from mars_map.cli.analysing import why
+from mars_map.cli.building import build_command, build_default
 from mars_map.cli.evaluating import evaluate
 from mars_map.cli.indexes import export_index, import_command, synthesize
 from mars_map.cli.pairs import pairs
@@ -52,6 +53,8 @@ for _command in (
     similar,
     info,
     verify,
+    why,
+    build_command,
     build_default,
     evaluate,
     train,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +12,11 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
+from pyproj import Transformer
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.transform import from_bounds
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform as transform_points
 
 from mars_map.errors import MosaicError
 from mars_map.mosaics.georeference import georeference
@@ -45,6 +46,8 @@ class Reading:
 
     nodata: float | None = None
     """Value of pixels without data; what the file itself says if not given."""
+    gaps: float | None = None
+    """The same, for files that say nothing."""
     stretch: tuple[float, float] | None = None
     """Values to show as black and white; needed for anything but bytes."""
 
@@ -84,12 +87,12 @@ class MosaicRaster:
         lat = lat if place.squash is None else planetographic_latitude(lat)
         x, y = lon, lat
         if not place.cylindrical:
-            x, y = transform_points(place.geodetic, place.crs, lon.ravel(), lat.ravel())
-            x, y = np.reshape(x, lon.shape), np.reshape(y, lat.shape)
+            x, y = self._projection.transform(lon, lat)  # infinite where it has no place
         found = np.zeros(lon.shape, bool)
         rows, columns = self._dataset.shape
         for turn in (-360.0, 0.0, 360.0) if place.cylindrical else (0.0,):
-            column, row = ~place.transform * (x + turn, y)
+            with np.errstate(invalid="ignore"):
+                column, row = ~place.transform * (x + turn, y)
             # An edge that two rasters share belongs to both, rounding or not.
             inside = (column >= -0.01) & (column <= columns + 0.01)
             found |= inside & (row >= -0.01) & (row <= rows + 0.01)
@@ -188,10 +191,16 @@ class MosaicRaster:
             height, width = self._dataset.shape
             yield overview, Affine.scale(width / overview.width, height / overview.height)
 
+    @cached_property
+    def _projection(self) -> Transformer:
+        systems = (self.georeference.geodetic, self.georeference.crs)
+        return Transformer.from_crs(*(crs.to_wkt() for crs in systems), always_xy=True)
+
     @property
     def _nodata(self) -> float | None:
-        given = self._reading.nodata
-        return self._dataset.nodata if given is None else given
+        if self._reading.nodata is not None:
+            return self._reading.nodata
+        return self._reading.gaps if self._dataset.nodata is None else self._dataset.nodata
 
     def _check_type(self) -> None:
         kinds = {self._dataset.dtypes[band - 1] for band in self._bands}

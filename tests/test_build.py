@@ -1,0 +1,461 @@
+"""`mars-map build`: from quads to an index, killed and gone on, on one machine and on a cluster."""
+
+import contextlib
+import errno
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mars_map.build import fetch
+from mars_map.build.cluster import run_here, run_on_cluster
+from mars_map.build.ledger import Ledger
+from mars_map.build.plan import Recipe, plan_build
+from mars_map.build.planet import embed_all, publish
+from mars_map.build.workshop import Clock, Workshop, cut_run, tile_runs
+from mars_map.cli import main
+from mars_map.errors import BuildError
+from mars_map.index import ModelCard, open_index, verify_index
+from mars_map.mosaics import BadQuad
+from mars_map.planet.grid import EqualAreaGrid, RegularGrid
+from mars_map.settings import MODEL_DIR
+from tests.picture_encoder import PictureEncoder
+from tests.test_mosaics import CTX, DEG_M, RASTERS, ground, write_raster
+
+GRID = RegularGrid(1.0, -80, 80)
+PIXELS = PictureEncoder.image_size
+CORNERS = [(west, south) for south in (-28, -24) for west in (-4, 0, 4)]
+
+
+def quad_path(folder, west, south):
+    return folder / f"MurrayLab_CTX_V01_E{west:03d}_N{south:02d}_Mosaic.tif"
+
+
+def write_quad(folder, west, south, values=ground, **profile):
+    bounds = (west * DEG_M, south * DEG_M, (west + 4) * DEG_M, (south + 4) * DEG_M)
+    return write_raster(quad_path(folder, west, south), CTX, bounds, (240, 240), values, **profile)
+
+
+@pytest.fixture(scope="module")
+def quads(tmp_path_factory):
+    """Six quads, two rows of three, as the Murray Lab names them."""
+    folder = tmp_path_factory.mktemp("quads")
+    for west, south in CORNERS:
+        write_quad(folder, west, south)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mars_map.encoders.load_image_encoder", PictureEncoder)
+        shop = Workshop("any", 2)
+    yield shop
+    shop.close()
+
+
+def recipe_of(workshop, grid=GRID, **options):
+    return Recipe(grid, "any", workshop.encoder.sha256, PIXELS, **options)
+
+
+def build(source, out, workshop, run=None, recipe=None):
+    """Build with the parts of the command; return the report."""
+    plan = plan_build(source, recipe or recipe_of(workshop))
+    work = Ledger(out.with_name(out.name + ".work"), plan.recipe)
+    run = run or partial(run_here, workshop=workshop, scratch=out.parent / "scratch")
+    report = embed_all(plan, work, partial(run, recipe=plan.recipe), workshop)
+    encoder = workshop.encoder
+    card = ModelCard(encoder.model_id, encoder.sha256, encoder.dim)
+    publish(plan, work, out, card=card, report=report)
+    return report
+
+
+@pytest.fixture(scope="module")
+def built(quads, workshop, tmp_path_factory):
+    """The index of the six quads, built in one go."""
+    out = tmp_path_factory.mktemp("built") / "index"
+    report = build(quads, out, workshop)
+    assert report.done == 6 and not report.bad
+    return out
+
+
+def same_index(first, second):
+    for name in ("vectors.npy", "fraction_valid.npy", "tiles.parquet"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    return True
+
+
+def test_an_index_of_quads_has_the_vector_of_every_tile_under_them(built, quads, workshop):
+    index = open_index(built)
+    assert verify_index(built) == []
+    lon, lat = GRID.centers
+    covered = (lon > -4) & (lon < 8) & (lat > -28) & (lat < -20)
+    assert (index.present == covered).all() and covered.sum() == 96
+    assert index.manifest.extra["mosaic"]["location"] == str(quads)
+    assert "CTX" in index.manifest.source
+    # A vector is that of the picture of the ground under its tile, drawn without any raster.
+    tile = int(GRID.tile_at(5.5, -22.5))
+    from PIL import Image
+
+    x = 5 + (np.arange(PIXELS) + 0.5) / PIXELS
+    picture = ground(*np.meshgrid(x, -22 - (np.arange(PIXELS) + 0.5) / PIXELS))
+    image = Image.fromarray(np.rint(picture).astype(np.uint8))
+    expected = workshop.encoder.encode_images([image])[0]
+    scores = index.vectors.astype(np.float32) @ expected
+    assert scores.argmax() == tile and scores[tile] > 0.99
+
+
+def test_a_tiles_picture_is_the_ground_under_it(quads, workshop):
+    """Also where a tile reaches over the edge of its quad, into its neighbours."""
+    recipe = recipe_of(workshop, EqualAreaGrid(0.8))
+    plan = plan_build(quads, recipe)
+    task = next(task for task in plan.tasks if task.quad.name == "E000_N-24")
+    bounds = recipe.grid.bounds(task.tiles)
+    assert bounds[:, 0].min() < 0 and bounds[:, 1].min() < -24 and len(task.others) >= 2
+    assert sum(len(task.tiles) for task in plan.tasks) == len(
+        np.unique(np.concatenate([task.tiles for task in plan.tasks]))
+    )
+    paths = [Path(task.quad.location), *map(Path, task.others)]
+    for run in tile_runs(recipe, task.tiles)[::2]:
+        cut = cut_run(paths, run, recipe)
+        assert list(cut.tiles) == list(run)
+        for tile, picture, share in zip(*cut[:3], strict=True):
+            west, south, east, north = recipe.grid.bounds(tile)
+            steps = (np.arange(PIXELS) + 0.5) / PIXELS
+            truth = ground(
+                *np.meshgrid(west + (east - west) * steps, north - (north - south) * steps)
+            )
+            if share == 1.0:
+                assert np.abs(np.asarray(picture, float) - truth).max() < 6
+            else:
+                assert north > -20  # the northern edge of what there is
+    alone = cut_run(paths[:1], tile_runs(recipe, task.tiles)[0], recipe)
+    assert (alone.fraction_valid < 1).all()
+
+
+def test_tiles_with_too_little_data_have_no_vector(tmp_path, workshop):
+    write_quad(tmp_path, 0, 0, lambda lon, lat: np.where(lon < 1.3, 0, ground(lon, lat).clip(1)))
+    report = build(tmp_path, tmp_path / "index", workshop)
+    index = open_index(tmp_path / "index")
+    assert report.tiles == 12 and report.empty == 4
+    west = index.fraction_valid[GRID.tile_at(1.5, 2.5)]
+    assert west == pytest.approx(0.7, abs=0.02)
+    assert index.fraction_valid[GRID.tile_at(0.5, 2.5)] == 0
+    assert index.fraction_valid[GRID.tile_at(2.5, 2.5)] == 1
+
+
+@pytest.mark.parametrize("name", ["0 to 360", "polar", "latitude of origin"])
+def test_a_single_raster_is_divided_and_embedded(tmp_path, workshop, name):
+    crs, bounds, shape = RASTERS[name]
+    path = write_raster(tmp_path / "mosaic.tif", crs, bounds, shape)
+    recipe = recipe_of(workshop, RegularGrid(5.0, -90, 90), min_valid=0.2)
+    plan = plan_build(path, recipe)
+    tiles = np.concatenate([task.tiles for task in plan.tasks])
+    assert len(tiles) == len(np.unique(tiles))
+    for task in plan.tasks:
+        (first, *_), paths = tile_runs(recipe, task.tiles), [path]
+        cut = cut_run(paths, first, recipe)
+        assert cut.pictures or name != "0 to 360"
+    if name == "0 to 360":
+        assert len(tiles) == 72 * 9
+    else:
+        report = build(path, tmp_path / "index", workshop, recipe=recipe)
+        index = open_index(tmp_path / "index")
+        assert index.present[recipe.grid.tile_at(5.5, -27.0 if name == "polar" else -26.0)]
+        assert 0 < report.tiles == index.present.sum() < 30
+
+
+def run_cli(*arguments):
+    return CliRunner().invoke(main, ["build", *map(str, arguments)])
+
+
+def test_bad_quads_are_named_and_nothing_is_published_until_they_may_be_missing(
+    tmp_path, workshop, monkeypatch
+):
+    monkeypatch.setattr("mars_map.build.workshop.Workshop", lambda *_: workshop)
+    write_quad(tmp_path, 0, 0)
+    cut_short = write_quad(tmp_path, 4, 0, compress="lzw")
+    cut_short.write_bytes(cut_short.read_bytes()[:20_000])
+    shutil.copy(quad_path(tmp_path, 0, 0), quad_path(tmp_path, 8, 0))
+    (tmp_path / "MurrayLab_mosaic.tif").write_bytes(b"")
+    out = tmp_path.parent / f"{tmp_path.name}-index"
+    arguments = (tmp_path, "--out", out, "--model", "any", "--grid", "1", "--yes")
+    result = run_cli(*arguments)
+    assert result.exit_code == 1 and not out.exists()
+    assert "3 of 4 quads cannot be used" in result.stderr
+    for words in ("cut short", "does not cover the place", "does not tell where it lies"):
+        assert words in result.stderr
+    work = out.with_name(out.name + ".work")
+    report = json.loads((work / "report.json").read_text())
+    assert {bad["name"] for bad in report["bad"]} == {
+        "MurrayLab_mosaic.tif",
+        "E004_N00",
+        "E008_N00",
+    }
+    assert "1 quads with 16 tiles" in result.stdout or "2 quads with 32 tiles" in result.stdout
+    result = run_cli(*arguments, "--allow-missing")
+    assert result.exit_code == 0 and open_index(out).present.sum() == 16
+    assert open_index(out).manifest.extra["missing_quads"] == sorted(
+        ["MurrayLab_mosaic.tif", "E004_N00", "E008_N00"]
+    )
+    # Mended, it goes on with what is left, and the index has everything.
+    write_quad(tmp_path, 4, 0)
+    write_quad(tmp_path, 8, 0)
+    (tmp_path / "MurrayLab_mosaic.tif").unlink()
+    result = run_cli(*arguments)
+    assert result.exit_code == 0 and "1 quads done already" in result.stdout
+    assert open_index(out).present.sum() == 48
+
+
+def test_a_build_that_was_killed_goes_on_to_the_same_index(tmp_path, quads, built, workshop):
+    out = tmp_path / "index"
+    work = out.with_name("index.work")
+    start = "from tests.picture_encoder import install; install(); from mars_map.cli import main"
+    command = [sys.executable, "-c", f"{start}; main()", "build", str(quads), "--out", str(out)]
+    command += ["--model", "any", "--grid", "1", "--yes", "--workers", "1", "--ahead", "1"]
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while len(list(work.glob("quads/*.json"))) < 1:
+        assert child.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    done = len(list(work.glob("quads/*.json")))
+    assert 1 <= done < 6 and not out.exists()
+    report = build(quads, out, workshop)
+    assert report.done == 6 and report.embedded_now == (6 - done) * 16
+    assert same_index(out, built)
+
+
+def test_a_full_disk_publishes_nothing_and_the_work_goes_on(
+    tmp_path, quads, built, workshop, monkeypatch
+):
+    real = os.fsync
+    calls = []
+
+    def full(number):
+        calls.append(number)
+        if len(calls) > 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(number)
+
+    out = tmp_path / "index"
+    with monkeypatch.context() as patch:
+        patch.setattr("mars_map.build.ledger.os.fsync", full)
+        with pytest.raises(BuildError, match="No space left on device; make room and run the same"):
+            build(quads, out, workshop)
+    assert not out.exists()
+    workshop.stopped.clear()
+    report = build(quads, out, workshop)
+    assert 0 < report.embedded_now < 96
+    assert same_index(out, built)
+
+
+def test_vectors_of_another_recipe_or_of_a_changed_quad_are_not_taken(tmp_path, workshop):
+    write_quad(tmp_path, 0, 0)
+    plan = plan_build(tmp_path, recipe_of(workshop))
+    build(tmp_path, tmp_path / "out" / "index", workshop)
+    folder = tmp_path / "out" / "index.work"
+    with pytest.raises(BuildError, match=r"work of another build \(grid differ\)"):
+        Ledger(folder, recipe_of(workshop, RegularGrid(2.0)))
+    assert Ledger(folder, plan.recipe).has(plan.tasks[0])
+    write_quad(tmp_path, 0, 0, lambda lon, lat: 255 - ground(lon, lat), compress="lzw")
+    plan = plan_build(tmp_path, plan.recipe)
+    assert not Ledger(folder, plan.recipe).has(plan.tasks[0])
+    (folder / "quads" / "E000_N00.npy").write_bytes(b"")
+    assert build(tmp_path, tmp_path / "out" / "index", workshop).embedded_now == 16
+
+
+@contextlib.contextmanager
+def server(folder):
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_quads_are_downloaded_unpacked_and_deleted(tmp_path, quads, built, workshop, monkeypatch):
+    monkeypatch.setattr(fetch, "PAUSE_S", 0.01)
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    names = []
+    for west, south in CORNERS:
+        path = quad_path(quads, west, south)
+        name = f"MurrayLab_GlobalCTXMosaic_V01_E{west:03d}_N{south:02d}.zip"
+        with zipfile.ZipFile(shelf / name, "w") as archive:
+            archive.write(path, f"{path.stem}/{path.name}")
+            archive.writestr(f"{path.stem}/ReadMe.txt", "about")
+        names.append(name)
+    damaged = "MurrayLab_GlobalCTXMosaic_V01_E008_N-28.zip"
+    (shelf / damaged).write_bytes((shelf / names[0]).read_bytes()[:30_000])
+    seen = []
+    scratch = tmp_path / "scratch"
+
+    def run(tasks, recipe):
+        for outcome in run_here(tasks, recipe, workshop, scratch):
+            seen.append(len(list(scratch.iterdir())))
+            yield outcome
+
+    with server(shelf) as url:
+        lines = [f"{url}/{name}" for name in (*names, damaged, "E176_N00.tif")]
+        (tmp_path / "list.txt").write_text("\n".join(lines))
+        report = build(tmp_path / "list.txt", tmp_path / "index", workshop, run)
+    assert max(seen) <= 2 and list(scratch.iterdir()) == []
+    reasons = {bad.name: bad.reason for bad in report.bad}
+    assert set(reasons) == {"E008_N-28", "E176_N00"}
+    assert "damaged or cut short" in reasons["E008_N-28"] and "404" in reasons["E176_N00"]
+    assert same_index(tmp_path / "index", built)
+
+
+def test_a_cut_connection_is_taken_up_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "PAUSE_S", 0.01)
+    content = np.random.default_rng(0).bytes(300_000)
+    asked = []
+
+    class Cutting(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            start = int((self.headers["Range"] or "bytes=0-")[6:-1])
+            asked.append(start)
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            self.wfile.write(content[start : start + 120_000])  # and hangs up
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cutting) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        fetch.download(f"http://127.0.0.1:{running.server_port}/E000_N00.tif", tmp_path / "a.tif")
+        running.shutdown()
+    assert (tmp_path / "a.tif").read_bytes() == content
+    # No more than a chunk was asked for twice.
+    assert asked == sorted(asked) and np.diff(asked).min() > 120_000 - fetch.CHUNK
+
+
+def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(tmp_path, quads, built, workshop):
+    from distributed import LocalCluster
+
+    killed = []
+
+    def run(tasks, recipe):
+        for outcome in run_on_cluster(tasks, recipe, cluster.scheduler_address, threads=1):
+            if not killed:
+                victim = next(iter(cluster.workers.values()))
+                killed.append(victim.pid)
+                os.kill(victim.pid, signal.SIGKILL)
+            yield outcome
+
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        local_directory=str(tmp_path / "dask"),
+        preload=["tests.picture_encoder"],
+    ) as cluster:
+        report = build(quads, tmp_path / "index", workshop, run)
+    assert killed and report.done == 6 and not report.bad
+    assert same_index(tmp_path / "index", built)
+
+
+def test_a_scheduler_that_is_not_there_is_one_sentence(quads, tmp_path, workshop, monkeypatch):
+    monkeypatch.setattr("mars_map.build.cluster.CONNECT_S", 0.5)
+    monkeypatch.setattr("mars_map.build.workshop.Workshop", lambda *_: workshop)
+    out = tmp_path / "index"
+    arguments = (quads, "--out", out, "--model", "any", "--grid", "1", "--yes")
+    result = run_cli(*arguments, "--scheduler", "tcp://127.0.0.1:9")
+    assert result.exit_code == 1 and not out.exists()
+    assert "No Dask scheduler answers at tcp://127.0.0.1:9; start one" in result.stderr
+
+
+def test_a_quad_that_kills_its_workers_is_a_bad_quad(quads, workshop, monkeypatch):
+    from distributed.scheduler import KilledWorker
+
+    plan = plan_build(quads, recipe_of(workshop))
+
+    class Dead:
+        key, status = "a", "error"
+
+        def exception(self):
+            return KilledWorker("a", None, 3)
+
+        def release(self):
+            pass
+
+    class Client:
+        loop = None
+
+        def map(self, *_, **__):
+            return [Dead()]
+
+        def close(self, timeout):
+            pass
+
+    monkeypatch.setattr("mars_map.build.cluster._connect", lambda _: Client())
+    monkeypatch.setattr("distributed.as_completed", lambda futures, loop: iter(futures))
+    ((task, outcome),) = run_on_cluster(plan.tasks[:1], plan.recipe, "tcp://made-up")
+    assert isinstance(outcome, BadQuad) and task.quad.name in outcome.reason
+
+
+def test_the_command_tells_what_it_will_take(quads, tmp_path, workshop, monkeypatch):
+    monkeypatch.setattr("mars_map.build.workshop.Workshop", lambda *_: workshop)
+    out = tmp_path / "index"
+    arguments = (quads, "--out", out, "--model", "any", "--grid", "1", "--yes")
+    with monkeypatch.context() as patch:
+        usage = shutil.disk_usage(tmp_path)
+        patch.setattr(
+            "mars_map.build.planet.shutil.disk_usage", lambda _: usage._replace(free=1_000_000)
+        )
+        result = run_cli(*arguments)
+        assert result.exit_code == 1 and "GB are free; make room" in result.stderr
+    result = run_cli(*arguments)
+    assert result.exit_code == 0, result.output
+    for words in ("6 quads with 96 tiles", "time      about", "disk  ", "tiles a second"):
+        assert words in result.stdout
+    assert open_index(out).present.sum() == 96
+
+
+def test_a_clock_tells_how_long_nothing_went_on():
+    clock = Clock()
+    with clock.running(), clock.running():
+        time.sleep(0.05)
+    time.sleep(0.1)
+    with clock.running():
+        time.sleep(0.05)
+    assert 0.4 < clock.waiting < 0.6
+
+
+def test_the_compact_encoder_is_told_how_wide_tiles_are(quads, tmp_path):
+    from mars_map.encoders import load_image_encoder
+
+    workshop = Workshop(str(MODEL_DIR), 1)
+    recipe = Recipe(RegularGrid(2.0), str(MODEL_DIR), workshop.encoder.sha256, workshop.pixels, 0.9)
+    build(quads, tmp_path / "index", workshop, recipe=recipe)
+    index = open_index(tmp_path / "index")
+    tile = int(recipe.grid.tile_at(1.0, -25.0))
+    cut = cut_run([quad_path(quads, 0, -28)], np.array([tile]), recipe)
+    encoder = load_image_encoder(MODEL_DIR)
+    expected = encoder.encode_pictures(cut.pictures, 2 * DEG_M / 1000)[0]
+    other = encoder.encode_images(cut.pictures)[0]
+    assert index.vector(tile) @ expected > 0.999 > index.vector(tile) @ other
+    workshop.close()
