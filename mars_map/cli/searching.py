@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from mars_map.cli.points import example_tile
+from mars_map.cli.where import chosen_filters, chosen_region, where_options
 from mars_map.errors import ExportError, IndexDamagedError, QueryError
 from mars_map.export import EXPORTERS, export_bytes, write_file
 from mars_map.index import open_index, verify_index
 from mars_map.planet.coordinates import format_point
-from mars_map.planet.regions import parse_box
 from mars_map.search import Part, Query, Result, open_engine
 from mars_map.search.query import DEFAULT_TOP_K, MAX_TOP_K
 from mars_map.search.records import hit_records, result_record
@@ -37,10 +37,7 @@ def _search_options(command: Callable) -> Callable:
             help=f"Most hits, 1 to {MAX_TOP_K}.",
         ),
         click.option("--threshold", type=float, help="Least score of a hit, -1 to 1."),
-        click.option(
-            "--bbox", metavar="W,S,E,N",
-            help="Only tiles in this box, degrees; west may lie east of east: it then crosses 180.",
-        ),
+        where_options,
         click.option(
             "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
             help="heat: scores as GeoTIFF; html: standalone map.",
@@ -145,10 +142,10 @@ def verify(folder: Path) -> None:
 
 
 def _query(options: dict[str, Any], *parts: Part, **prompts: Any) -> Query:
-    region = parse_box(options["bbox"]) if options["bbox"] else None
     return Query(
         parts,
-        region=region,
+        region=chosen_region(options),
+        filters=chosen_filters(options),
         top_k=options["top_k"],
         threshold=options["threshold"],
         **prompts,

@@ -83,7 +83,7 @@ _MEASURED = (
     ),
 )  # fmt: skip
 _DISTANCES = {
-    "km_to_crater": ("Distance to crater > 50 km", "craters", _Kinds(("crater",), 50.0)),
+    "km_to_crater": ("Distance to large crater", "large craters", _Kinds(("crater",), 50.0)),
     "km_to_volcano": ("Distance to volcano", "volcanoes", _Kinds(("mons", "patera", "tholus"))),
     "km_to_vallis": ("Distance to vallis", "valles", _Kinds(("vallis",))),
     "km_to_chasma": ("Distance to chasma", "chasmata", _Kinds(("chasma", "labyrinthus"))),
@@ -93,9 +93,10 @@ _DISTANCES = {
 _CATALOGUED = tuple(
     Covariate(
         name, title, "km", 0, f"further from {plural}", f"nearer to {plural}",
-        "Along the great circle to the centre of the nearest such feature with a name (IAU)",
+        "Along the great circle to the centre of the nearest such feature with a name (IAU)"
+        + (f", over {wanted.least_km:g} km across" if wanted.least_km else ""),
     )
-    for name, (title, plural, _) in _DISTANCES.items()
+    for name, (title, plural, wanted) in _DISTANCES.items()
 )  # fmt: skip
 COVARIATES = {covariate.name: covariate for covariate in (*_MEASURED, *_CATALOGUED)}
 """All covariates that come with the program, by name."""

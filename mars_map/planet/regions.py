@@ -20,7 +20,7 @@ from mars_map.planet.coordinates import (
     parse_longitude,
     wrap_longitude,
 )
-from mars_map.planet.gazetteer import Feature
+from mars_map.planet.gazetteer import Feature, Gazetteer
 from mars_map.planet.geometry import split_at_antimeridian, wrap_geometry
 from mars_map.planet.quadrangles import QUADRANGLES, QuadrangleBounds, find_quadrangle
 from mars_map.planet.sphere import RADIUS_M, great_circle_m
@@ -371,6 +371,16 @@ def feature_circle(feature: Feature) -> Circle:
     if radius > MAX_CIRCLE_KM:
         raise RegionError(f"{feature.name} is too large for a circle; use a latitude band.")
     return Circle(feature.lon, feature.lat, radius, feature.name)
+
+
+def named_circle(gazetteer: Gazetteer, name: str) -> Circle:
+    """Return the circle of the feature of that name; where it has no size, of the next that has.
+
+    So "Hellas", an albedo feature, is Hellas Planitia. Raises FeatureNotFoundError or RegionError.
+    """
+    feature = gazetteer.find(name)
+    sized = [other for other in gazetteer.search(name, 20) if other.diameter_km]
+    return feature_circle(feature if feature.diameter_km or not sized else sized[0])
 
 
 def region_from_dict(values: Mapping[str, Any]) -> Region:

@@ -51,7 +51,7 @@ FEATURE_KEY, FILE_KEY, NOTE_KEY = "mars-feature", "mars-region-file", "mars-regi
 def regions() -> None:
     """Draw the choice of a region."""
     with st.expander("Region", key="mars-region-box"):
-        st.segmented_control(
+        st.pills(
             "Where to search",
             list(KINDS),
             key=KIND_KEY,

@@ -146,13 +146,16 @@ def _plot(result: Result, explanation: Explanation, own: dict[str, Measured]) ->
         st.session_state[CHOICE_KEY] = names[0]
     titles = {one.covariate.name: one.covariate.title for one in explanation.comparisons}
     chosen = st.selectbox(
-        "Covariate", names, format_func=lambda name: titles[name], key=CHOICE_KEY, required=True
+        "Covariate",
+        names,
+        format_func=lambda name: titles[name],
+        key=CHOICE_KEY,
+        label_visibility="collapsed",
     )
     comparison = next(one for one in explanation.comparisons if one.covariate.name == chosen)
     line = figures(comparison)
     if not np.isnan(comparison.delta.value):
         values = own[chosen].values if chosen in own else service().engine.covariate(chosen)
-        # Dots and colons in names of files would be read as paths into the data.
         st.altair_chart(chart(distribution(result, values), comparison), alt=line)
     st.caption(plain(f"{line}. Source: {comparison.covariate.source}.", 700))
 

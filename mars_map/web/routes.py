@@ -97,6 +97,7 @@ def _warm_up() -> None:
     # Importing torch takes a core for seconds, which the first page needs more.
     service().visited.wait(WARM_ANYWAY_S)
     service().warm()
+    service().warm_covariates()
 
 
 def _unknown(_request: Request) -> Response:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mars_map import settings
+from mars_map.covariates import COVARIATES
 from mars_map.errors import MarsMapError
 from mars_map.index import TileIndex
 from mars_map.maps.basemap import Basemaps
@@ -129,6 +130,14 @@ class Service:
             gc.collect()
             gc.freeze()
             self._warm = True
+
+    def warm_covariates(self) -> None:
+        """Compute what filters and "Why here" look at; what fails is logged and fails again."""
+        try:
+            for name in COVARIATES:
+                self.engine.covariate(name)
+        except MarsMapError as error:
+            _log.warning("%s", error)
 
 
 @cache
