@@ -113,7 +113,8 @@ def export_index(folder: Path, form: str, out: Path) -> None:
 @click.option("--dim", type=int, default=768, show_default=True, help="Dimensions of the vectors.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--dtype", type=_DTYPES, default="float16", show_default=True)
-def synthesize(folder: Path, tiles: int, dim: int, seed: int, dtype: str) -> None:
+@click.option("--refined", is_flag=True, help="Keep float16 rows beside int8 ones, to rank hits.")
+def synthesize(folder: Path, tiles: int, dim: int, seed: int, dtype: str, refined: bool) -> None:
     """Write an index with made-up vectors into FOLDER, for tests and benchmarks.
 
     It has clusters, and truths planted at known places: what a search with their vectors must find.
@@ -126,7 +127,13 @@ def synthesize(folder: Path, tiles: int, dim: int, seed: int, dtype: str) -> Non
     total = synthetic_grid(tiles).n_tiles
     with tqdm(total=total, unit="tile", unit_scale=True, delay=2, leave=False) as bar:
         index = synthesize(
-            folder, tiles=tiles, dim=dim, seed=seed, quantisation=dtype, progress=bar.update
+            folder,
+            tiles=tiles,
+            dim=dim,
+            seed=seed,
+            quantisation=dtype,
+            refined=refined,
+            progress=bar.update,
         )
     truths = read_truths(index)
     planted = sum(len(truth.tiles) for truth in truths)

@@ -9,7 +9,7 @@ manifest says that the index is synthetic.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,16 @@ def synthesize(
             extra={"seed": seed, "sites": SITES, "truths": [_record(t) for t in maker.truths]},
         )
     return open_index(folder)
+
+
+def made_up_vectors(index: TileIndex) -> Iterator[NDArray[np.float32]]:
+    """Yield the vectors of a synthetic index as they were before they were rounded, by tile.
+
+    Pieces of (n, dim) float32, length 1: what searches in float16 and int8 are measured against.
+    """
+    maker = _Planet(index.grid, index.dim, index.manifest.extra["seed"])
+    for start in range(0, index.n_tiles, PIECE_ROWS):
+        yield maker.vectors(np.arange(start, min(start + PIECE_ROWS, index.n_tiles)))
 
 
 def read_truths(index: TileIndex) -> list[Truth]:
