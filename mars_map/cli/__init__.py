@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from mars_map.cli.analysing import why
-from mars_map.cli.analysing import why
 from mars_map.cli.building import build_command, build_default
 from mars_map.cli.evaluating import evaluate
 from mars_map.cli.indexes import export_index, import_command, synthesize
@@ -54,7 +53,6 @@ for _command in (
     similar,
     info,
     verify,
-    why,
     why,
     build_command,
     build_default,
