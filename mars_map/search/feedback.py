@@ -31,9 +31,10 @@ ROCCHIO_YES = 2
 TOWARDS, AWAY, AWAY_ALONE = 0.2, 0.1, 0.3
 """How far Rocchio moves a unit vector towards the yes and away from the no; the last where there
 are no yes."""
-SHRINKAGE = 0.1
-"""Share of the mean variance that is added to the variance in every direction."""
-NO_WEIGHT = 0.1
+SHRINKAGE, SHRINKAGE_ALONE = 0.1, 1.0
+"""Share of the mean variance that is added to the variance in every direction; the second where no
+query before steadies the discriminant."""
+NO_WEIGHT = 0.15
 """Weight of the no among the negatives; random tiles have the rest. What looks like a yes and is
 none lies close to it, and a heavier weight drives the query away from both."""
 PRIOR, LEAST_PRIOR = 4.0, 0.5
@@ -130,7 +131,8 @@ def _discriminant(
     middle = background.mean(axis=0, dtype=float)
     spread = np.cov(background, rowvar=False)
     dim = len(middle)
-    spread[np.diag_indices(dim)] += SHRINKAGE * np.trace(spread) / dim + 1e-12
+    shrinkage = SHRINKAGE_ALONE if vector is None else SHRINKAGE
+    spread[np.diag_indices(dim)] += shrinkage * np.trace(spread) / dim + 1e-12
     others = (1 - NO_WEIGHT) * middle + NO_WEIGHT * no.mean(axis=0) if len(no) else middle
     turned = _unit(np.linalg.solve(spread, yes.mean(axis=0) - others))
     if vector is None:
