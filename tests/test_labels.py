@@ -1,12 +1,16 @@
 """Layers of labels: to GeoJSON and back, onto other grids, hostile files, and following a query."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely.geometry
+from click.testing import CliRunner, Result
 
+from mars_map.cli import main
 from mars_map.errors import LabelsError
+from mars_map.index import TileIndex
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
 from mars_map.planet.sphere import CRS_URN
 from mars_map.search import Part, Query
@@ -145,6 +149,27 @@ def test_unusable_layers_are_refused(values: dict) -> None:
 def test_a_label_without_its_tile_is_not_written() -> None:
     with pytest.raises(LabelsError, match="r999c0000"):
         LabelLayer("a", yes=("r999c0000",)).to_geojson(GRID)
+
+
+def test_the_shell_takes_tiles_and_files(small_index: TileIndex, tmp_path: Path) -> None:
+    def call(*arguments: str, expect: int = 0) -> Result:
+        ends = ["--index", str(small_index.folder), "--top-k", "900", "--format", "json"]
+        outcome = CliRunner().invoke(main, ["search", *arguments, *ends])
+        assert outcome.exit_code == expect, outcome.output
+        assert "Traceback" not in outcome.output
+        return outcome
+
+    yes, no = ["r010c0003", "r010c0004", "r011c0004"], "r004c0002"
+    file = tmp_path / "labels.geojson"
+    file.write_bytes(LabelLayer("a", yes=tuple(yes), no=(no,)).to_geojson(small_index.grid))
+    single = call(*(f"--yes={tile}" for tile in yes), f"--no={no}")
+    whole = call("--labels", str(file))
+    assert json.loads(whole.stdout)["hits"] == json.loads(single.stdout)["hits"]
+    assert json.loads(whole.stdout)["refinement"] == "Discriminant from 3 yes, 1 no"
+    assert "Discriminant from 3 yes, 1 no." in whole.stderr
+    assert no not in whole.stdout.partition('"hits"')[2]
+    assert "cannot be read" in call("--labels", str(tmp_path / "none"), expect=1).stderr
+    assert "no tile" in call("--yes", "r999c0000", expect=1).stderr
 
 
 class TestOutline:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mars_map.cli.labels import chosen_labels, label_options
 from mars_map.cli.points import example_tile
 from mars_map.cli.where import chosen_filters, chosen_region, where_options
 from mars_map.errors import ExportError, IndexDamagedError, QueryError
@@ -38,6 +39,7 @@ def _search_options(command: Callable) -> Callable:
         ),
         click.option("--threshold", type=float, help="Least score of a hit, -1 to 1."),
         where_options,
+        label_options,
         click.option(
             "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
             help="heat: scores as GeoTIFF; html: standalone map.",
@@ -72,7 +74,8 @@ def search(
 ) -> None:
     """Rank the planet's tiles by how well they match WORDS."""
     chosen = {"prompts": prompts} if prompts else {}
-    parts = [Part("text", words)] if words or not others else []
+    chosen |= chosen_labels(options, folder)
+    parts = [Part("text", words)] if words or not (others or chosen["yes"]) else []
     parts += [parse_part(text) for text in others]
     query = _query(options, *parts, **chosen)
     _answer(folder, query, options["form"], options["output"])
@@ -92,9 +95,10 @@ def similar(
     if (at is None) == (image is None):
         raise QueryError("Give one example: a point with --at, or a picture with --image.")
     if image is not None:
-        query = _query(options, picture_file_part(image, width_km))
+        example = picture_file_part(image, width_km)
     else:
-        query = _query(options, Part("tile", example_tile(folder, at)))
+        example = Part("tile", example_tile(folder, at))
+    query = _query(options, example, **chosen_labels(options, folder))
     _answer(folder, query, options["form"], options["output"])
 
 
@@ -141,14 +145,14 @@ def verify(folder: Path) -> None:
     click.echo(f"{folder}: sound; every file is the one that was published.")
 
 
-def _query(options: dict[str, Any], *parts: Part, **prompts: Any) -> Query:
+def _query(options: dict[str, Any], *parts: Part, **subject: Any) -> Query:
     return Query(
         parts,
         region=chosen_region(options),
         filters=chosen_filters(options),
         top_k=options["top_k"],
         threshold=options["threshold"],
-        **prompts,
+        **subject,
     )
 
 
@@ -158,6 +162,8 @@ def _answer(folder: Path, query: Query, form: str, output: Path | None) -> None:
         raise ExportError(f"A {form} result is not text; name a file for it with -o FILE.")
     result = open_engine(folder).search(query)
     data = _render(result, form)
+    if result.refinement:
+        click.echo(f"mars-map: {result.refinement}.", err=True)
     if result.estimate and result.estimate.sentence:
         # On standard error, so that what reads the answer from a pipe sees nothing of it.
         click.echo(f"mars-map: {result.estimate.sentence}", err=True)

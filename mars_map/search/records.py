@@ -12,7 +12,8 @@ def result_record(result: Result) -> dict[str, Any]:
 
     Keys: `query` (as `Query.to_dict`), `index` (digest, grid, n_tiles, synthetic), `model` (id,
     sha256), `hits` (each tile, lon, lat, score, rank, bounds [w, s, e, n] in degrees), `timing_ms`
-    (encode, score, rank, total); and `estimate` (as `Estimate.to_dict`) where there is one.
+    (encode, score, rank, total); and where there is one, `refinement` (what tiles called right and
+    wrong did to the query) and `estimate` (as `Estimate.to_dict`).
     """
     manifest = result.index.manifest
     record = {
@@ -27,6 +28,7 @@ def result_record(result: Result) -> dict[str, Any]:
         "hits": hit_records(result),
         "timing_ms": {name: round(ms, 3) for name, ms in result.timing_ms.items()},
     }
+    record |= {"refinement": result.refinement} if result.refinement else {}
     return record | ({"estimate": result.estimate.to_dict()} if result.estimate else {})
 
 
