@@ -10,6 +10,7 @@ import { Labels } from "./labels.js";
 import { Legend } from "./legend.js";
 import { Grid, wrapLongitude } from "./mars.js";
 import { Names } from "./names.js";
+import { Measures } from "./measure.js";
 import { Overlays } from "./overlays.js";
 import { Places } from "./places.js";
 import { Views } from "./polar.js";
@@ -114,11 +115,14 @@ class MarsMap {
     this.tools = new RegionTools(this.leaflet, this.drawing, choose, notice);
     this.labels = new Labels(this, (called) => this.send("call", called));
     inCorner(this.leaflet, this.views.node);
-    this.tip = new Tip(this.leaflet, [this.names, this.overlays]);
+    inCorner(this.leaflet, this.measures.node);
+    this.tip = new Tip(this.leaflet, [this.measures, this.names, this.overlays]);
+    this.measures = new Measures(this.leaflet, this.drawing, this.preferences, notice);
     this.status = new StatusLine(this.leaflet, description, this.preferences);
     const bar = element("div", { className: "mm-top" }, [this.places.node, this.tools.node]);
     this.busy = element("div", { className: "mm-busy", hidden: true });
-    const nodes = [bar, this.legend.node, this.labels.node, this.noticeBox, this.busy];
+    const corners = [this.legend.node, this.labels.node, this.measures.profile.node];
+    const nodes = [bar, ...corners, this.noticeBox, this.busy];
     for (const node of nodes) {
       L.DomEvent.disableClickPropagation(node);
       L.DomEvent.disableScrollPropagation(node);

@@ -10,7 +10,19 @@ const SWITCHES = ["graticule", "hits", "names", "legend"];
 const VIEWS = ["planet", "north", "south"];
 const MOST_OVERLAYS = 20;
 const STYLE_KEY = "mars_map.longitudes";
+const MOST_CORNERS = 200;
 const REST_MS = 150;
+
+/** What was measured, `{shape, points}`, from the address's "line" or "polygon"; null for nothing. */
+function measuredFrom(given) {
+  for (const [shape, least] of [["line", 2], ["polygon", 3]]) {
+    const corners = (given.get(shape) ?? "").split(";").slice(0, MOST_CORNERS);
+    const points = corners.map((corner) => corner.split(",").map(Number));
+    const sound = points.every(([lon, lat]) => Math.abs(lon) <= 540 && Math.abs(lat) <= 90);
+    if (sound && points.length >= least) return { shape, points };
+  }
+  return null;
+}
 
 /** How this visitor wants longitudes to be written, whatever page of ours asked. */
 export function longitudeStyle() {
@@ -47,6 +59,7 @@ export class Preferences {
     this.lon = longitudeStyle();
     if (VIEWS.includes(given.get("view"))) this.pole = given.get("view");
     this.over = (given.get("over") ?? "").split(",").filter(Boolean).slice(0, MOST_OVERLAYS);
+    this.measured = measuredFrom(given);
     this.readView(given);
   }
 
@@ -103,6 +116,10 @@ export class Preferences {
     if (this.heat !== DEFAULTS.heat) parts.push(`heat=${this.heat}`);
     if (this.pole !== DEFAULTS.pole) parts.push(`view=${this.pole}`);
     if (this.over.length) parts.push(`over=${this.over.map(encodeURIComponent).join(",")}`);
+    if (this.measured) {
+      const { shape, points } = this.measured;
+      parts.push(`${shape}=${points.map(([lon, lat]) => `${lon},${lat}`).join(";")}`);
+    }
     for (const name of SWITCHES) if (!this[name]) parts.push(`${name}=off`);
     if (this.lon !== DEFAULTS.lon) parts.push(`style=${this.lon}`);
     return parts.join("&");
