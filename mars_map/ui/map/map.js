@@ -114,10 +114,10 @@ class MarsMap {
     const choose = (region) => this.send("region", region);
     this.tools = new RegionTools(this.leaflet, this.drawing, choose, notice);
     this.labels = new Labels(this, (called) => this.send("call", called));
+    this.measures = new Measures(this.leaflet, this.drawing, this.preferences, notice);
     inCorner(this.leaflet, this.views.node);
     inCorner(this.leaflet, this.measures.node);
     this.tip = new Tip(this.leaflet, [this.measures, this.names, this.overlays]);
-    this.measures = new Measures(this.leaflet, this.drawing, this.preferences, notice);
     this.status = new StatusLine(this.leaflet, description, this.preferences);
     const bar = element("div", { className: "mm-top" }, [this.places.node, this.tools.node]);
     this.busy = element("div", { className: "mm-busy", hidden: true });
@@ -132,8 +132,9 @@ class MarsMap {
 
   /** Draw anew what does not follow by itself when the map has another projection. */
   project() {
-    const { basemaps, heat, footprints, tools, overlays, names } = this;
-    for (const part of [basemaps, heat, footprints, tools, overlays, names]) part.project();
+    const { basemaps, heat, footprints, tools, overlays, names, measures } = this;
+    for (const part of [basemaps, heat, footprints, tools, overlays, names, measures])
+      part.project();
     this.mark.draw();
     this.labels.draw();
     if (this.preferences.graticule) this.graticule.draw();
