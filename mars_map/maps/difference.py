@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mars_map.maps.heat import DEFAULT_SIZE, LOW_QUANTILE, pixel_tiles
+from mars_map.maps.heat import LOW_QUANTILE, picture_size, pixel_tiles
 from mars_map.planet.grid import Grid
+from mars_map.planet.polar import Pole, polar_tile_points
 
 COLOUR_MAP = "vik"
 """Diverging colour map of Crameri (2018), doi 10.5281/zenodo.1243862: blue, white, red."""
@@ -53,15 +54,30 @@ def difference_levels(percentiles: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def difference_png(
-    percentiles: NDArray[np.floating], grid: Grid, size: tuple[int, int] = DEFAULT_SIZE
+    percentiles: NDArray[np.floating], grid: Grid, size: tuple[int, int] | None = None
 ) -> bytes:
     """Return the difference as a PNG of the planet, plate carrée, north up, from 180 W.
 
-    percentiles: as for `difference_levels`. size: columns and rows.
+    percentiles: as for `difference_levels`. size: columns and rows, `picture_size` if not given.
     """
+    return _png(percentiles, pixel_tiles(grid, *(size or picture_size(grid))))
+
+
+def polar_difference_png(
+    percentiles: NDArray[np.floating], grid: Grid, pole: Pole, tile: tuple[int, int, int]
+) -> bytes:
+    """Return a tile of the difference as seen from above a pole, 256 pixels wide.
+
+    tile: z, x, y as `mars_map.planet.polar` counts them.
+    """
+    return _png(percentiles, grid.tile_at(*polar_tile_points(pole, *tile)))
+
+
+def _png(percentiles: NDArray[np.floating], tiles: NDArray[np.integer]) -> bytes:
+    """Return the picture whose pixels show the tiles of these numbers, -1 for none."""
     levels = np.append(difference_levels(percentiles), np.uint8(0))
     palette = difference_palette()
-    picture = Image.fromarray(levels[pixel_tiles(grid, *size)], "L")
+    picture = Image.fromarray(levels[tiles], "L")
     picture.putpalette(palette[:, :3].tobytes())
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1, transparency=palette[:, 3].tobytes())

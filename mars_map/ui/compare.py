@@ -170,8 +170,8 @@ def _agreement(found: Comparison) -> None:
     shared, every = found.counts["both"], sum(found.counts.values())
     fact_table(
         {
-            "Rank correlation": said(found.correlation),
-            "Hits of both": f"{shared:,} of {every:,} ({found.jaccard:.0%}, Jaccard)",
+            "Rank corr.": said(found.correlation),
+            "Hits of both": f"{shared:,} of {every:,} ({100 * found.jaccard:.0f} %, Jaccard)",
             "Area of both": f"{found.area_km2('both'):,.0f} km²",
         }
     )
@@ -251,7 +251,8 @@ def query_extra(which: Which, other: Query) -> str:
 def _table(found: Comparison, which: Which) -> None:
     tiles = found.hits(which)
     names = found.grid.names(tiles)
-    shares = 100 * found.percentiles[:, tiles]
+    # From the top, where differences are small: 0.01 % says more than 99.99.
+    shares = 100 * (1 - found.percentiles[:, tiles].astype(float))
     table = pd.DataFrame({"tile": names, "a": shares[0], "b": shares[1]})
 
     def choose() -> None:
@@ -260,7 +261,7 @@ def _table(found: Comparison, which: Which) -> None:
             page_state().look_at(str(names[rows[0]]), int(tiles[rows[0]]))
 
     column = st.column_config.NumberColumn
-    about = "Share of the searched ground that the query ranks below the tile, per cent"
+    about = "Share of the searched ground that the query ranks above the tile, per cent"
     st.dataframe(
         table,
         key=TABLE,
@@ -270,7 +271,7 @@ def _table(found: Comparison, which: Which) -> None:
         selection_mode="single-row",
         column_config={
             "tile": "Tile",
-            "a": column("A, %", format="%.2f", help=about),
-            "b": column("B, %", format="%.2f", help=about),
+            "a": column("A: top %", format="%.3f", help=about),
+            "b": column("B: top %", format="%.3f", help=about),
         },
     )

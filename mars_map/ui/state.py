@@ -20,6 +20,7 @@ from mars_map.planet.regions import Region
 from mars_map.search import Filter, Part, Query
 from mars_map.search.query import DEFAULT_TOP_K
 from mars_map.web.compare import OTHER_PARAM, other_query
+from mars_map.web.indexes import INDEX_PARAM, choose_index, folder_of
 from mars_map.web.params import (
     Params,
     has_subject,
@@ -27,6 +28,7 @@ from mars_map.web.params import (
     query_string,
     query_to_params,
 )
+from mars_map.web.service import service
 from mars_map.web.units import least_area
 
 KEY = "mars-state"
@@ -55,6 +57,8 @@ class Limits:
 class PageState:
     """One visitor's page. Kept in `st.session_state`; a few kilobytes."""
 
+    index: str = ""
+    """Name of the index that is searched; empty for the first."""
     query: Query | None = None
     """Whose answer is shown; None for the bare planet."""
     limits: Limits = field(default_factory=Limits)
@@ -193,6 +197,7 @@ class PageState:
 
     def read(self, params: Params) -> None:
         """Take over an address. What cannot be read is left out and named in `problem`."""
+        self.index = self._known_index(params)
         tiles = params.get(TILE_PARAM, ())
         self.tile = tiles[-1] if tiles else None
         try:
@@ -205,6 +210,15 @@ class PageState:
         except MarsMapError as error:
             self.problem = f"The address cannot be shown: {error}"
         self.written = self.to_params()
+
+    def _known_index(self, params: Params) -> str:
+        name = [*params.get(INDEX_PARAM, ()), ""][0]
+        try:
+            folder_of(service().folders, name)
+        except MarsMapError as error:
+            self.problem = str(error)
+            return ""
+        return name
 
     def give_up(self, problem: str) -> None:
         """Take the present query back, because it has no answer, and say why."""
@@ -220,7 +234,8 @@ class PageState:
 
     def to_params(self) -> dict[str, list[str]]:
         """Return the address that shows this state."""
-        params = query_to_params(self.query) if self.query else {}
+        params = {INDEX_PARAM: [self.index]} if self.index else {}
+        params |= query_to_params(self.query) if self.query else {}
         if self.query and self.anyway:
             params[ANYWAY_PARAM] = ["yes"]
         if self.units_shown:
@@ -239,6 +254,7 @@ class PageState:
             self.least_km2 = check_least(least_area(params[UNITS_PARAM][-1]))
         if OTHER_PARAM in params:
             self.compared = other_query(params[OTHER_PARAM][-1]).subject
+            self.tab = "Compare"
         mode = [*params.get(MODE_PARAM, ()), ""][0]
         self.compare_mode = mode if mode in COMPARE_MODES else COMPARE_MODES[0]
 
@@ -255,7 +271,10 @@ def page_state() -> PageState:
         state = PageState()
         state.read({name: st.query_params.get_all(name) for name in st.query_params})
         st.session_state[KEY] = state
-    return st.session_state[KEY]
+    state = st.session_state[KEY]
+    # Every run and every callback of the page begins here; each has a context of its own.
+    choose_index(state.index)
+    return state
 
 
 def read_address(search: str) -> None:

@@ -10,9 +10,17 @@ from starlette.responses import Response
 from mars_map.analysis.compare import Comparison, Which, compare, counterpart
 from mars_map.errors import QueryError
 from mars_map.maps.basemap import Picture
-from mars_map.maps.difference import SPAN, difference_colours, difference_png
+from mars_map.maps.difference import (
+    SPAN,
+    difference_colours,
+    difference_png,
+    polar_difference_png,
+)
+from mars_map.maps.raster import check_polar_tile
+from mars_map.planet.polar import Pole
 from mars_map.search import Query
 from mars_map.web.params import query_from_params, query_from_request
+from mars_map.web.polar import polar_address
 from mars_map.web.rasters import picture_reply
 from mars_map.web.replies import json_reply
 from mars_map.web.service import service
@@ -24,10 +32,11 @@ OTHER_PARAM = "b"
 
 
 def comparison(request: Request) -> Response:
-    """Answer `/mars/compare?{query}&b={other query}`: `spearman` (value, low, high; or null),
-    `jaccard`, `sets` with `tiles` and `km2` of each, `hits` with their numbers, the best first; and
-    the legend of the difference: `colours` from the other query's side to the first's, and `span`,
-    the difference of percentiles at their ends.
+    """Answer `/mars/compare?{query}&b=` with how far two queries agree.
+
+    `spearman` (value, low, high; or null), `jaccard`, `sets` with `tiles` and `km2` of each, `hits`
+    with their numbers, the best first; and the legend of the difference: `colours` from the other
+    query's side to the first's, and `span`, the difference of percentiles at their ends.
     """
     found = compared(request)
     hits = {which: found.hits(which).tolist() for which in get_args(Which)}
@@ -36,11 +45,20 @@ def comparison(request: Request) -> Response:
 
 
 def difference(request: Request) -> Response:
-    """Answer `/mars/difference.png?{query}&b={other query}`: the planet in plate carrée, red where
-    the query ranks the ground higher than the other does, blue where it is the other way round.
+    """Answer `/mars/difference.png?{query}&b=` with the difference of two queries.
+
+    The planet in plate carrée: red where the query ranks the ground higher than the other does,
+    blue where it is the other way round.
     """
     a, b = (_without_hits(query) for query in queries_of(request))
     return picture_reply(request, ("difference", a, b), _difference_picture)
+
+
+def polar_difference(request: Request) -> Response:
+    """Answer `/mars/polar/{pole}/difference/{z}/{x}/{y}.png?{query}&b=` with a tile of it."""
+    a, b = (_without_hits(query) for query in queries_of(request))
+    key = ("polar difference", a, b, *polar_address(request))
+    return picture_reply(request, key, _polar_tile)
 
 
 def compared(request: Request) -> Comparison:
@@ -85,6 +103,13 @@ def _without_hits(query: Query) -> Query:
 def _difference_picture(a: Query, b: Query) -> Picture:
     found = compare_queries(a, b)
     return Picture(difference_png(found.percentiles, found.grid), "image/png")
+
+
+def _polar_tile(a: Query, b: Query, pole: Pole, z: int, x: int, y: int) -> Picture:
+    check_polar_tile(z, x, y)
+    found = compare_queries(a, b)
+    picture = polar_difference_png(found.percentiles, found.grid, pole, (z, x, y))
+    return Picture(picture, "image/png")
 
 
 def which_of(text: str) -> Which | None:

@@ -21,14 +21,16 @@ def tile(request: Request) -> Response:
     """
     layer = request.path_params["layer"]
     if layer == "geology":
-        return picture_reply(request, ("polar geology", *_address(request)), polar_geology_tile)
-    key = ("polar basemap", layer, *_address(request))
+        return picture_reply(
+            request, ("polar geology", *polar_address(request)), polar_geology_tile
+        )
+    key = ("polar basemap", layer, *polar_address(request))
     return picture_reply(request, key, service().basemaps.polar_tile)
 
 
 def heat(request: Request) -> Response:
     """Answer `/mars/polar/{pole}/heat/{z}/{x}/{y}.png?{query}` with a tile of a heat map."""
-    key = ("polar heat", heat_query(request), *_address(request))
+    key = ("polar heat", heat_query(request), *polar_address(request))
     return picture_reply(request, key, _heat_tile)
 
 
@@ -40,7 +42,8 @@ def _heat_tile(query: Query, pole: Pole, z: int, x: int, y: int) -> Picture:
     return Picture(picture, "image/png")
 
 
-def _address(request: Request) -> tuple[Pole, int, int, int]:
+def polar_address(request: Request) -> tuple[Pole, int, int, int]:
+    """Return the pole and the tile, z, x and y, of an address. Raises BasemapError."""
     pole, z, x, y = (request.path_params[name] for name in ("pole", "z", "x", "y"))
     if pole not in POLES:
         raise BasemapError("Mars has two poles; write north or south.")

@@ -57,6 +57,7 @@ HANDLERS: dict[str, Handler] = {
     "/overlay/{name}": overlays.overlay,
     "/overlay/geology/{z:int}/{x:int}/{y:int}.jpg": overlays.geology,
     "/polar/{pole}/heat/{z:int}/{x:int}/{y:int}.png": polar.heat,
+    "/polar/{pole}/difference/{z:int}/{x:int}/{y:int}.png": compare.polar_difference,
     "/polar/{pole}/{layer}/{z:int}/{x:int}/{y:int}.jpg": polar.tile,
     "/profile": profile.profile,
     "/ogc": ogc.landing,

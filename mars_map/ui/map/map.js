@@ -2,6 +2,7 @@
 
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
+import { Comparison } from "./compare.js";
 import { Drawing, RegionTools } from "./drawing.js";
 import { Flight } from "./flight.js";
 import { Graticule } from "./graticule.js";
@@ -9,8 +10,8 @@ import { Footprints, Heat, TileMark } from "./layers.js";
 import { Labels } from "./labels.js";
 import { Legend } from "./legend.js";
 import { Grid, wrapLongitude } from "./mars.js";
-import { Names } from "./names.js";
 import { Measures } from "./measure.js";
+import { Names } from "./names.js";
 import { Overlays } from "./overlays.js";
 import { Places } from "./places.js";
 import { Views } from "./polar.js";
@@ -18,6 +19,7 @@ import { Preferences } from "./preferences.js";
 import { StatusLine } from "./scale.js";
 import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
 import { Tip } from "./tip.js";
+import { Units } from "./units.js";
 
 const MAX_ZOOM = 9;
 const TILE_ZOOM = 5;
@@ -128,6 +130,8 @@ class MarsMap {
       L.DomEvent.disableScrollPropagation(node);
     }
     this.host.append(...nodes, this.tip.node, this.status.node);
+    this.units = new Units(this);
+    this.comparison = new Comparison(this, description.layers);
   }
 
   /** Draw anew what does not follow by itself when the map has another projection. */
@@ -135,6 +139,7 @@ class MarsMap {
     const { basemaps, heat, footprints, tools, overlays, names, measures } = this;
     for (const part of [basemaps, heat, footprints, tools, overlays, names, measures])
       part.project();
+    for (const part of [this.units, this.comparison]) part.project();
     this.mark.draw();
     this.labels.draw();
     if (this.preferences.graticule) this.graticule.draw();
@@ -154,6 +159,7 @@ class MarsMap {
   close() {
     this.ends.abort();
     this.flight.close();
+    this.comparison.close();
     this.leaflet.remove();
     this.host.remove();
   }
@@ -166,6 +172,8 @@ class MarsMap {
     this.tools.show(data.region);
     this.labels.update(data.query, data.selected);
     if (data.query !== this.query) this.answer(data.query);
+    this.units.update(data.query, data.units);
+    this.comparison.update(data.compare, data.selected);
     if (data.go && data.go.number !== this.gone) {
       this.gone = data.go.number;
       this.goToTile(data.go.tile);
