@@ -1,0 +1,173 @@
+"""Quads to vectors: how fast, and how long the encoder waits: `python -m benchmarks.build [MODEL]`.
+
+A strip of a CTX quad, 4 by 1 degrees at 5 m a pixel, is written in rows and LZW as GeoTIFFs often
+are: 47,420 by 11,855 pixels of made-up ground. Its 100 tiles of 0.2 degrees are then cut to 512
+pixels, encoded, and both at once by `Workshop.embed`, which is what `mars-map build` does with a
+quad. The encoder waits while no picture is with it: that share is what the cutting costs.
+
+Where there is a GPU, a ViT-L/14 of MarScope's size (512 pixels, random weights) runs on it in
+bfloat16, and is told as a share of what the card reaches in one large product of matrices.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from PIL import Image
+from rasterio.transform import from_bounds
+
+from mars_map.build.plan import Recipe, Task, plan_build
+from mars_map.build.workshop import Workshop, cut_run, tile_runs
+from mars_map.planet.grid import RegularGrid
+from mars_map.planet.sphere import METRES_PER_DEGREE, RADIUS_M
+from mars_map.settings import MODEL_DIR
+
+ROWS, COLUMNS, PIXELS, RUNS = 11_855, 47_420, 512, 3
+GPU_BATCH, GPU_RUNS = 64, 10
+
+
+def main() -> None:
+    """Measure this machine's processors, then its GPU."""
+    model = sys.argv[1] if len(sys.argv) > 1 else str(MODEL_DIR)
+    with tempfile.TemporaryDirectory() as folder:
+        source = write_strip(Path(folder) / "strip.tif")
+        measure_build(source, model)
+    measure_gpu()
+
+
+def write_strip(path: Path) -> Path:
+    """Write made-up ground: hills of some kilometres, and noise of a pixel."""
+    rng = np.random.default_rng(0)
+    hills = Image.fromarray(rng.normal(128, 30, (60, 240)).clip(1, 255).astype(np.uint8))
+    hills = np.asarray(hills.resize((COLUMNS, ROWS), Image.Resampling.BICUBIC))
+    noise = np.tile(rng.normal(0, 6, (512, 512)).astype(np.int8), (1, COLUMNS // 512 + 1))
+    bounds = [degrees * METRES_PER_DEGREE for degrees in (4, -28, 8, -27)]
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 1,
+        "width": COLUMNS,
+        "height": ROWS,
+        "crs": f"+proj=eqc +R={RADIUS_M:.0f} +units=m",
+        "transform": from_bounds(*bounds, COLUMNS, ROWS),
+        "compress": "lzw",
+    }
+    with rasterio.open(path, "w", **profile) as file:
+        for top in range(0, ROWS, 512):
+            part = hills[top : top + 512].astype(np.int16)
+            part += noise[: len(part), :COLUMNS]
+            window = ((top, top + len(part)), (0, COLUMNS))
+            file.write(part.clip(1, 255).astype(np.uint8), 1, window=window)
+    return path
+
+
+def measure_build(source: Path, model: str) -> None:
+    """Print images a second of cutting, encoding and both, and how long the encoder waits."""
+    workshop = Workshop(model)
+    encoder = workshop.encoder
+    recipe = Recipe(RegularGrid(0.2), model, encoder.sha256, PIXELS)
+    (task,) = plan_build(source, recipe).tasks
+    runs = tile_runs(recipe, task.tiles)
+    pictures = [p for run in runs for p in cut_run([source], run, recipe).pictures]
+    print(
+        f"{len(pictures)} tiles of {PIXELS} pixels from {COLUMNS // 20:,}, {workshop.threads} "
+        f"threads, {encoder.model_id}; images a second, medians of {RUNS}"
+    )
+    n = len(pictures)
+    one = rate(n, lambda: [cut_run([source], run, recipe) for run in runs])
+    cut = rate(n, lambda: list(workshop.cut(task, recipe, [source])))
+    encode = rate(n, lambda: workshop.encode(pictures, recipe))
+    print(f"  {'cut, one thread':<36}{one:10.1f}")
+    print(f"  {'cut, all threads':<36}{cut:10.1f}")
+    print(f"  {'encode':<36}{encode:10.1f}")
+    # What both would give if the processors did nothing but this, one after the other.
+    print(f"  {'cut and encode, one after the other':<36}{1 / (1 / cut + 1 / encode):10.1f}")
+    workshop.encoding.reset()
+    both = rate(n, lambda: embed(workshop, task, recipe), warm_up=False)
+    print(f"  {'decode + cut + encode, as built':<36}{both:10.1f}")
+    print(f"  {'share of time the encoder waits':<36}{workshop.encoding.waiting:10.0%}")
+    workshop.close()
+
+
+def embed(workshop: Workshop, task: Task, recipe: Recipe) -> None:
+    """Do one quad's work."""
+    done = workshop.embed(task, recipe, Path(tempfile.gettempdir()))
+    assert len(done.tiles) == len(task.tiles)  # type: ignore[union-attr]
+
+
+def rate(n: int, work: Callable[[], object], warm_up: bool = True) -> float:
+    """Return how many of n things a second some work does, the median of some runs."""
+    if warm_up:
+        work()
+    seconds = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return n / statistics.median(seconds)
+
+
+def measure_gpu() -> None:
+    """Print images a second of ViT-L/14 at 512 pixels, as a share of the card's matrix rate."""
+    if not torch.cuda.is_available():
+        print("\nThere is no GPU here: ViT-L/14 at 512 pixels in bfloat16 was not measured.")
+        return
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    config = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        projection_dim=768,
+        image_size=PIXELS,
+        patch_size=14,
+        attn_implementation="sdpa",
+    )
+    model = CLIPVisionModelWithProjection(config).eval().to("cuda", torch.bfloat16)
+    pixels = torch.randn(GPU_BATCH, 3, PIXELS, PIXELS, device="cuda", dtype=torch.bfloat16)
+    side = 8192
+    a, b = (torch.randn(side, side, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    with torch.inference_mode():
+        matrix = 2 * side**3 / seconds_on_gpu(lambda: a @ b)
+        seconds = seconds_on_gpu(lambda: model(pixel_values=pixels))
+    images = GPU_BATCH / seconds
+    flops = vit_flops(config)
+    print(f"\n{torch.cuda.get_device_name()}, ViT-L/14 at {PIXELS} pixels, bfloat16, {GPU_BATCH}:")
+    print(f"  images a second                     {images:10.1f}")
+    print(f"  calculated, TFLOP/s                 {images * flops / 1e12:10.1f}")
+    print(f"  of one product of {side:,} squared, {matrix / 1e12:.0f} TFLOP/s: "
+          f"{images * flops / matrix:.0%}")  # fmt: skip
+
+
+def vit_flops(config: object) -> float:
+    """Return the operations of one picture: products of matrices alone, two each multiply-add."""
+    width, inner = config.hidden_size, config.intermediate_size  # type: ignore[attr-defined]
+    tokens = (config.image_size // config.patch_size) ** 2 + 1  # type: ignore[attr-defined]
+    layer = tokens * (4 * width**2 + 2 * width * inner) + 2 * tokens**2 * width
+    patches = (tokens - 1) * 3 * config.patch_size**2 * width  # type: ignore[attr-defined]
+    return 2.0 * (config.num_hidden_layers * layer + patches)  # type: ignore[attr-defined]
+
+
+def seconds_on_gpu(work: Callable[[], object]) -> float:
+    """Return the median seconds of some work on the GPU."""
+    for _ in range(3):
+        work()
+    seconds = []
+    for _ in range(GPU_RUNS):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    main()
