@@ -7,8 +7,7 @@ measured. The sha256 of the weights is the model's identity: an index names it.
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,12 @@ from mars_map.encoders.network import (
 )
 from mars_map.encoders.pictures import picture_windows
 from mars_map.encoders.precision import fast_precision
+from mars_map.encoders.threads import threads_for
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import ModelError, QueryError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
-FEW_TEXTS = 8
-"""Sentences that are encoded on one thread; a query has three."""
 BATCH = 64
 """Tiles that are embedded at a time; more only spill the processor's cache."""
 
@@ -58,13 +56,13 @@ class CompactTextEncoder:
         """
         for text in texts:
             check_script(text)
-        with _threads_for(texts):
+        with threads_for(texts):
             return self._head(self._minilm.encode(texts)).numpy()
 
     @torch.inference_mode()
     def encode_sentences(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return MiniLM's unit vector a text, before the trained head, (n, 384) float32."""
-        with _threads_for(texts):
+        with threads_for(texts):
             return self._minilm.encode(texts).numpy()
 
     def has_word(self, word: str) -> bool:
@@ -142,21 +140,6 @@ def tower_inputs(tower: ImageTower, windows: Windows) -> tuple[torch.Tensor, tor
     device = next(tower.parameters()).device
     image, elevation, surface = (torch.from_numpy(values).to(device) for values in windows)
     return tower.layers_of(image, elevation), tower.told_of(elevation, surface)
-
-
-@contextmanager
-def _threads_for(texts: Sequence[str]) -> Iterator[None]:
-    """Keep a query's few sentences on the calling thread; many are shared among all.
-
-    On a machine with other work two threads take as long for three sentences as one, and longer
-    where something else has loaded OpenMP before `mars_map` could tell it to wait patiently.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if len(texts) <= FEW_TEXTS else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def check_script(text: str) -> None:

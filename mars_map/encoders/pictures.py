@@ -32,7 +32,7 @@ def picture_windows(
     seen = np.zeros((n, scales), bool)
     widths = np.broadcast_to(np.array(width_km or spec.widths_km[0], float), n)
     for i, (picture, width) in enumerate(zip(pictures, widths, strict=True)):
-        grey = _grey(picture)
+        grey = grey_picture(picture)
         for scale, wanted in enumerate(spec.widths_km):
             if scale == 0 or wanted <= 1.25 * width:
                 image[i, scale, 0] = _middle(grey, min(wanted / width, 1.0), p)
@@ -41,7 +41,7 @@ def picture_windows(
     return Windows(image, np.zeros((n, scales, p, p), np.int16), unknown), seen
 
 
-def _grey(picture: Image.Image) -> Image.Image:
+def grey_picture(picture: Image.Image) -> Image.Image:
     """Return a picture in 8 bits of grey.
 
     Deeper ones (16 bits, 32 bits, real numbers), which Pillow would cut off at 255, are stretched
