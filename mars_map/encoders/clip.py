@@ -79,6 +79,7 @@ class ClipImageEncoder:
         """
         self.model_id, self.sha256, self.dim = model.model_id, model.sha256, model.dim
         self.preprocessing = model.preprocessing
+        self.image_size = self.preprocessing.size
         self._device = _device()
         self.precision = _chosen(precision, self._device, words=False)
         self._tower = _ready(model.tower("image"), self._device, self.precision)

@@ -4,7 +4,6 @@
 `index=NAME`; without it the first index is meant.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from mars_map import settings
 from mars_map.covariates import Covariates
+from mars_map.encoders.hub import stated_sha256
 from mars_map.errors import IndexMissingError, ModelMismatchError
 from mars_map.index import TileIndex, open_index
 from mars_map.index.manifest import MANIFEST_FILE, read_manifest
@@ -105,7 +105,7 @@ def model_folder(index: TileIndex) -> Path | None:
     """
     nearby = (index.folder / "model", index.folder.resolve().parent / "model")
     for folder in (*settings.MODEL_DIRS, *nearby):
-        if _stated_sha256(folder) == index.manifest.model.sha256:
+        if stated_sha256(folder) == index.manifest.model.sha256:
             return folder
     return None
 
@@ -137,12 +137,3 @@ def fitting_encoder(index: TileIndex) -> TextEncoder:
 def _calibration(index: TileIndex) -> Calibration | None:
     folder = model_folder(index)
     return Calibration.load(folder) if folder else None
-
-
-def _stated_sha256(folder: Path) -> str | None:
-    """Return the hash of the weights that a model folder states, None where it states none."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return config.get("weights_sha256")
-    except (OSError, ValueError, AttributeError):
-        return None
