@@ -1,5 +1,7 @@
 """Regions: what lies inside, at the antimeridian and the poles too."""
 
+import warnings
+
 import numpy as np
 import pytest
 import shapely
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mars_map.errors import MarsMapError, RegionError
-from mars_map.planet.gazetteer import Feature
+from mars_map.evaluation.areas import MAX_CORNERS, read_area
+from mars_map.planet.gazetteer import Feature, Gazetteer
 from mars_map.planet.geometry import split_at_antimeridian
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.planet.quadrangles import QUADRANGLES, find_quadrangle
@@ -19,11 +22,14 @@ from mars_map.planet.regions import (
     Polygon,
     Quadrangle,
     feature_circle,
+    named_circle,
     parse_box,
     parse_circle,
     region_from_dict,
 )
-from mars_map.planet.sphere import great_circle_m
+from mars_map.planet.sphere import great_circle_m, mars_crs
+from mars_map.search import Query
+from mars_map.web.params import query_from_params, query_to_params
 
 REGIONS = [
     Box(-60, -20, -30, 0),
@@ -221,3 +227,101 @@ def test_quadrangles_are_found_as_people_write_them():
     for text in ("MC-23", "mc23", "23", "Aeolis", " aeolis ", "MC-23 Aeolis"):
         assert find_quadrangle(text).code == "MC-23"
     assert Quadrangle("9") == Quadrangle("Tharsis")
+
+
+# An address has twelve digits; the last circle, which touches the pole, has more.
+@pytest.mark.parametrize("region", [*REGIONS, *CIRCLES[:-1]], ids=str)
+def test_the_address_holds_every_region(region):
+    query = Query("dunes", region=region)
+    assert query_from_params(query_to_params(query)) == query
+    assert Query.from_json(query.to_json()) == query
+
+
+def test_a_feature_without_a_size_is_the_next_that_has_one():
+    features = (
+        Feature("Hellas", "albedo feature", 70, -40, None),
+        Feature("Hellas Planitia", "planitia", 70.5, -42.4, 2299),
+    )
+    assert named_circle(Gazetteer(features), "hellas").name == "Hellas Planitia"
+
+
+def save(path, *shapes, crs=None):
+    """Write shapes as a file of polygons; without a CRS where none is given."""
+    import geopandas
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        geopandas.GeoDataFrame(geometry=list(shapes), crs=crs).to_file(path)
+    return path
+
+
+def test_polygons_of_a_file_are_a_region(tmp_path):
+    holed = shapely.box(0, 0, 20, 20).difference(shapely.box(5, 5, 10, 10))
+    file = save(tmp_path / "a.gpkg", holed, shapely.box(170, -5, 190, 5), crs=mars_crs())
+    area = read_area(file)
+    inside = area.region.contains([2, 7, 175, -175, 0], [2, 7, 0, 0, 40])
+    np.testing.assert_array_equal(inside, [1, 0, 1, 1, 0])
+    assert area.note.startswith("a.gpkg: 2 polygons") and "reference system" not in area.note
+    assert query_from_params(query_to_params(Query("x", region=area.region))).region == area.region
+
+
+def test_another_system_of_mars_is_reprojected_and_none_is_told(tmp_path):
+    half = 500_000
+    metres = save(tmp_path / "m.gpkg", shapely.box(-half, -half, half, half), crs="IAU_2015:49910")
+    degrees = half / 3_396_190 * 180 / np.pi
+    assert read_area(metres).region.geometry().bounds == pytest.approx(
+        (-degrees, -degrees, degrees, degrees), abs=1e-3
+    )
+    bare = read_area(save(tmp_path / "bare.shp", shapely.box(0, 0, 9, 9)))
+    assert "names no reference system" in bare.note and bare.region.contains(5, 5)
+
+
+@pytest.mark.parametrize(("crs", "side"), [("IAU_2015:49930", 1), ("IAU_2015:49935", -1)])
+def test_an_outline_round_a_pole_encloses_it(tmp_path, crs, side):
+    cap = save(tmp_path / "cap.gpkg", shapely.Point(0, 0).buffer(500_000), crs=crs)
+    region = read_area(cap).region
+    assert region.contains([0, 120, -180], [side * 89, side * 83, side * 90]).all()
+    assert not region.contains([0, 120, -179], [side * 80, 0, side * -89]).any()
+    assert region.geometry().is_valid
+
+
+def test_many_corners_are_simplified_and_it_is_told(tmp_path):
+    angle = np.linspace(0, 2 * np.pi, 5000)
+    radius = 20 + np.sin(40 * angle)
+    ring = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+    area = read_area(save(tmp_path / "star.gpkg", shapely.Polygon(ring), crs=mars_crs()))
+    assert "Simplified from 5,000" in area.note or "Simplified from 5,001" in area.note
+    assert len(area.region.vertices) <= MAX_CORNERS
+    moved = shapely.hausdorff_distance(area.region.geometry(), shapely.Polygon(ring), 0.1)
+    assert moved < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "crs", "said"),
+    [
+        ("earth.gpkg", shapely.box(0, 0, 5, 5), "EPSG:4326", "not of Mars"),
+        ("earth.geojson", shapely.box(0, 0, 5, 5), "EPSG:4326", "not of Mars"),
+        ("moon.gpkg", shapely.box(0, 0, 5, 5), "IAU_2015:30100", "not of Mars"),
+        ("bow.shp", shapely.Polygon([(0, 0), (9, 9), (0, 9), (9, 0)]), None, "crosses itself"),
+        ("points.gpkg", shapely.Point(1, 1), None, "no polygons"),
+        ("metres.shp", shapely.box(0, 0, 90_000, 90_000), None, "off the planet"),
+        (
+            "many.gpkg",
+            shapely.MultiPolygon([shapely.box(i, 0, i + 0.6, 5) for i in range(-90, 90)]),
+            None,
+            "corners",
+        ),
+        ("table.csv", None, None, "no file of polygons"),
+        ("words.geojson", None, None, "not a collection"),
+        ("cut.gpkg", None, None, "cannot be read"),
+    ],
+)
+def test_files_that_are_no_region_get_one_sentence(tmp_path, name, shape, crs, said):
+    path = tmp_path / name
+    if shape is None:
+        path.write_text("words")
+    else:
+        save(path, shape, crs=crs)
+    with pytest.raises(RegionError, match=said) as caught:
+        read_area(path)
+    assert str(tmp_path) not in str(caught.value) and str(caught.value).endswith(".")

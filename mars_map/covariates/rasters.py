@@ -1,7 +1,7 @@
 """Rasters of Mars as cells between parallels and meridians, from any file that GDAL reads.
 
 A raster in degrees or in an equidistant cylindrical projection is read as its cells lie, whichever
-meridian it begins at. One in another projection is warped to cells of a tenth of a degree.
+meridian it begins at. One in another projection is warped to cells of a fifth of a degree.
 Latitudes of a system on an ellipsoid are planetographic by definition and are converted.
 """
 
@@ -23,7 +23,7 @@ MAX_CELLS = (2048, 4096)
 """Most rows and columns that are read; a larger raster is averaged down to them, 5 km a cell on the
 planet, which is finer than any tile."""
 _RADIUS_TOLERANCE_M = 30_000.0
-_WARPED = (1800, 3600)
+_WARPED = (900, 1800)
 
 
 def read_cells(path: str | Path) -> CellRaster:
