@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import http.server
+import io
 import json
 import os
 import shutil
@@ -459,3 +460,24 @@ def test_the_compact_encoder_is_told_how_wide_tiles_are(quads, tmp_path):
     other = encoder.encode_images(cut.pictures)[0]
     assert index.vector(tile) @ expected > 0.999 > index.vector(tile) @ other
     workshop.close()
+
+
+def test_thumbnails_are_cut_from_the_mosaic_where_it_is_here(built, tmp_path):
+    from PIL import Image
+
+    from mars_map.maps.basemap import Basemaps
+    from mars_map.maps.mosaic import tile_thumbnail
+    from mars_map.maps.thumbnails import thumbnail
+
+    index, basemaps = open_index(built), Basemaps()
+    # A tile at the corner of four quads shows all of them.
+    body = tile_thumbnail(basemaps, index, 4.0, -24.0, 64)
+    picture = np.asarray(Image.open(io.BytesIO(body)).convert("L"), float)
+    offset = (np.arange(64) - 31.5) / 64 * 1.2
+    lon = 4 + offset / np.cos(np.radians(24))
+    truth = ground(*np.meshgrid(lon, -24 - offset))
+    assert np.abs(picture - truth).mean() < 3 and np.abs(picture - truth).max() < 25
+    # Off the mosaic, and of an index whose mosaic is elsewhere, the basemap stands in.
+    assert tile_thumbnail(basemaps, index, 100.0, 40.0, 64) == thumbnail(
+        basemaps, 100.0, 40.0, size=64
+    )

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from mars_map.maps.basemap import Picture
 from mars_map.maps.heat import heat_png
+from mars_map.maps.mosaic import tile_thumbnail
 from mars_map.maps.thumbnails import DEFAULT_SIZE
-from mars_map.maps.thumbnails import thumbnail as cut_thumbnail
 from mars_map.search import Query
 from mars_map.web.cache import PictureCache
 from mars_map.web.indexes import index_name
@@ -71,7 +71,8 @@ def _heat_picture(query: Query) -> Picture:
 
 
 def _thumbnail_picture(lon: float, lat: float, size: int) -> Picture:
-    return Picture(cut_thumbnail(service().basemaps, lon, lat, size=size), "image/jpeg")
+    body = tile_thumbnail(service().basemaps, service().index, lon, lat, size)
+    return Picture(body, "image/jpeg")
 
 
 def picture_reply(
