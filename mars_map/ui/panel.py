@@ -8,11 +8,12 @@ from mars_map.planet.gazetteer import Feature, fold_name
 from mars_map.search import Estimate, Query, Result
 from mars_map.search.query import MAX_TOP_K
 from mars_map.ui.filters import filters, limit_chips
+from mars_map.ui.indexes import index_switch
 from mars_map.ui.parts import parts
 from mars_map.ui.regions import regions, show_region
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
-from mars_map.ui.threshold import threshold
+from mars_map.ui.threshold import histogram, threshold
 from mars_map.web import service
 
 EXAMPLES = (
@@ -43,6 +44,7 @@ def panel(state: PageState) -> DeltaGenerator:
     """
     _follow(state)
     st.html('<h1 class="mars-title">mars_map</h1>')
+    index_switch(state)
     st.text_input(
         "Search Mars in plain words",
         key="mars-words",
@@ -58,7 +60,7 @@ def panel(state: PageState) -> DeltaGenerator:
     _examples()
     if state.query is None:
         _teach()
-    _limits(state)
+    _limits()
     regions()
     filters(state)
     _prompts(state)
@@ -82,6 +84,7 @@ def summary(result: Result) -> None:
             with st.container(key="mars-estimate"):
                 st.markdown(plain(estimate.sentence, 400), help=ESTIMATE_HELP)
         _corrections(estimate)
+    histogram(result.query)
 
 
 def doubt(estimate: Estimate, *, held_back: bool) -> None:
@@ -239,7 +242,7 @@ def _step_button(label: str, icon: str, by: int, possible: bool) -> None:
     )
 
 
-def _limits(state: PageState) -> None:
+def _limits() -> None:
     def change() -> None:
         page_state().ask(top_k=st.session_state["mars-top-k"] or 0)
 
@@ -251,7 +254,7 @@ def _limits(state: PageState) -> None:
             on_change=change,
             help=f"At most this many hits, the best first: 1 to {MAX_TOP_K:,}.",
         )
-        threshold(state)
+        threshold()
 
 
 def _prompts(state: PageState) -> None:

@@ -4,7 +4,7 @@ import * as L from "../leaflet/leaflet-src.esm.js";
 import { CanvasTiles, Shapes } from "./canvas.js";
 import { straightPath } from "./mars.js";
 import { PLANET, copies, pixelsPerDegree, poleOf, repeated } from "./polar.js";
-import { route } from "./server.js";
+import { route, template } from "./server.js";
 
 const SMALL_PIXELS = 10;
 const LEAST_PIXELS = 2.5;
@@ -143,7 +143,7 @@ export class Heat {
     const options = { opacity: 0, pane: this.pane, className: "mm-heat" };
     const pole = poleOf(this.map);
     if (pole) {
-      const address = decodeURI(route(`polar/${pole}/heat/{z}/{x}/{y}.png`)) + `?${query}`;
+      const address = template(`polar/${pole}/heat/{z}/{x}/{y}.png`, query);
       return [L.tileLayer(address, { ...options, maxNativeZoom: POLAR_HEAT_ZOOM })];
     }
     // The planet's repetitions show the same picture, which the browser fetches once.

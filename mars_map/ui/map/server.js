@@ -2,11 +2,19 @@
 
 const ROOT = new URL("..", import.meta.url);
 
-/** Address of one of our routes, such as `route("heat.png", "q=dunes")`. */
+/** Address of one of our routes, such as `route("heat.png", "q=dunes")`, on the page's index. */
 export function route(path, query = "") {
   const address = new URL(path, ROOT);
   address.search = query;
+  const index = new URLSearchParams(location.search).get("index");
+  if (index) address.searchParams.append("index", index);
   return address.href;
+}
+
+/** The same with places for Leaflet to fill, `{z}` and the like, in the path. */
+export function template(path, query = "") {
+  const [place, ...rest] = route(path, query).split("?");
+  return [decodeURI(place), ...rest].join("?");
 }
 
 /** JSON from one of our routes; throws an Error with the server's sentence. */
