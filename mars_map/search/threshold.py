@@ -94,7 +94,7 @@ class Histogram:
         Raises ModelError for a calibration that cannot be read.
         """
         found = []
-        for n in sorted({k for k in CUTS if k <= len(self.ranking)} | {len(self.ranking)} - {0}):
+        for n in self._cut_sizes():
             # The same estimate as beside the hits, which depends on the hits alone.
             asked = self.result.query.with_(top_k=n, threshold=None)
             estimate = replace(self.result, query=asked, hits=self.ranking[:n]).estimate
@@ -114,6 +114,12 @@ class Histogram:
             return None
         place = int(np.argmax(self.tiles <= n))
         return self._cut_at(place) if self.tiles[place] else self._cut_after(n)
+
+    def _cut_sizes(self) -> list[int]:
+        """Return how many hits to look at: some numbers, all that can be, and those there are."""
+        most = len(self.ranking)
+        sizes = {*CUTS, most, len(self.result.hits)}
+        return sorted(n for n in sizes if 0 < n <= most)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, as `/mars/histogram` answers."""

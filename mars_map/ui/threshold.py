@@ -15,10 +15,13 @@ KEY = "mars-histogram"
 _histogram = component("histogram")
 
 
-def threshold(state: PageState) -> None:
-    """Draw the histogram of the present query, and the box for an exact threshold."""
-    if state.query is not None:
-        _histogram(key=KEY, data={"query": query_string(state.query)}, on_cut_change=_cut)
+def histogram(query: Query) -> None:
+    """Draw the scores of a query's tiles with the slider that cuts the hits."""
+    _histogram(key=KEY, data={"query": query_string(query)}, on_cut_change=_cut)
+
+
+def threshold() -> None:
+    """Draw the box for an exact threshold."""
     st.number_input(
         "Threshold",
         value=None,

@@ -79,12 +79,12 @@ def _table(result: Result, units: Units) -> None:
     names = result.index.grid.names(units.best_tile)
     table = pd.DataFrame(
         {
-            "area": units.area_km2,
+            "area": units.area_km2.round(),
             "tiles": units.counts,
             "score": units.mean_score,
             "lon": units.lon,
             "lat": units.lat,
-            "border": units.perimeter_km,
+            "border": units.perimeter_km.round(),
         }
     )
     table.index = pd.RangeIndex(1, len(table) + 1)
@@ -102,11 +102,11 @@ def _table(result: Result, units: Units) -> None:
         on_select=choose,
         selection_mode="single-row",
         column_config={
-            "area": column("km²", format="%.0f", help="Area on the sphere"),
+            "area": column("km²", format="localized", help="Area on the sphere"),
             "tiles": column("Tiles"),
             "score": column("Mean", format="%.3f", help="Mean score, weighted by area"),
             "lon": column("° E", format="%.1f", help="Centroid on the sphere"),
             "lat": column("° N", format="%.1f", help="Centroid on the sphere"),
-            "border": column("Border, km", format="%.0f", help="Outer and inner borders"),
+            "border": column("Border, km", format="localized", help="Outer and inner borders"),
         },
     )
