@@ -69,8 +69,10 @@ export class Labels {
     this.tile.replaceChildren(text, ...buttons);
   }
 
+  /** The tile that is looked at; the map knows it before Python does. */
   get name() {
-    return this.selected === null ? "" : this.map.grid.name(this.selected);
+    const tile = this.map.selected ?? null;
+    return tile === null ? "" : this.map.grid.name(tile);
   }
 
   /** Draw the labels anew, in the projection that the map has now. */
