@@ -1,8 +1,12 @@
 """OGC API Features: the hits of a query as a collection that QGIS and GDAL read over HTTP.
 
 The query is in the address of every page, as on every other route, and every link carries it on:
-`/mars/ogc?q=dunes&k=2000`. Coordinates are longitude and latitude on Mars, which the `crs` of the
-collection, the `crs` member of the GeoJSON and the header `Content-Crs` say.
+`/mars/ogc?q=dunes&k=2000`.
+
+Coordinates are on Mars, although the standard knows no default but the Earth's. Who asks for
+nothing gets longitude and latitude, as GeoJSON has them, with a `crs` member that readers of files
+understand. Who asks for the CRS of the collection (`crs=`, part 2 of the standard; GDAL does) gets
+them in the order of that CRS, latitude first, with the header `Content-Crs`.
 """
 
 import math
@@ -36,7 +40,7 @@ COLLECTION = "hits"
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 20_000
 """Most features of one page."""
-PAGE_PARAMS = ("bbox", "limit", "offset", "f")
+PAGE_PARAMS = ("bbox", "bbox-crs", "crs", "limit", "offset", "f")
 PASSED_OVER = ("tile", "anyway")
 """Parameters of the page's own address, which people will copy from there."""
 GEOJSON = "application/geo+json"
@@ -90,10 +94,12 @@ def collection(request: Request) -> Response:
 
 
 def items(request: Request) -> Response:
-    """Answer `/mars/ogc/collections/{collection}/items?{query}&bbox=&limit=&offset=` with hits.
+    """Answer `/mars/ogc/collections/{collection}/items?{query}&bbox=&limit=&offset=
+    &crs=&bbox-crs=` with the hits, page by page.
 
-    bbox: west, south, east, north in degrees on Mars, west greater than east across 180; it chooses
-    among the hits, whereas `box` limits what is ranked. `numberMatched` counts all pages.
+    bbox: west, south, east, north in degrees on Mars, west greater than east across 180; with
+    bbox-crs latitudes come first. It chooses among the hits, whereas `box` limits what is ranked.
+    `numberMatched` counts all pages.
     """
     _check_names(request)
     if request.path_params["collection"] != COLLECTION:
@@ -101,7 +107,7 @@ def items(request: Request) -> Response:
     limit = min(_whole(request, "limit", DEFAULT_LIMIT, least=1), MAX_LIMIT)
     offset = _whole(request, "offset", 0, least=0)
     result = service().search(query_from_request(request))
-    hits = _in_box(result, request.query_params.get("bbox"))
+    hits = _in_box(result, request)
     page = hits[offset : offset + limit]
     here = f"{server_address(request)}/ogc/collections/{COLLECTION}/items"
     links = [_link("self", here, GEOJSON, request)]
@@ -114,14 +120,15 @@ def items(request: Request) -> Response:
         _link("collection", f"{server_address(request)}/ogc/collections/hits", JSON, request)
     )
     return _geojson_reply(
+        request,
         {
             "type": "FeatureCollection",
             "timeStamp": iso_date(datetime.now(UTC)),
             "numberMatched": len(hits),
             "numberReturned": len(page),
             "links": links,
-            "features": [_feature(hit) for hit in page],
-        }
+            "features": [_feature(hit, request) for hit in page],
+        },
     )
 
 
@@ -139,7 +146,8 @@ def item(request: Request) -> Response:
                 _link("self", f"{here}/items/{tile}", GEOJSON, request),
                 _link("collection", here, JSON, request),
             ]
-            return _geojson_reply(_feature(hit) | {"links": links})
+            feature = _feature(hit, request)
+            return _geojson_reply(request, feature | {"links": links})
     return refusal(404, "That tile is not among the hits of this query.")
 
 
@@ -163,9 +171,11 @@ def _collection(request: Request) -> dict[str, Any]:
     }
 
 
-def _feature(hit: Mapping[str, Any]) -> dict[str, Any]:
+def _feature(hit: Mapping[str, Any], request: Request) -> dict[str, Any]:
     west, south, east, north = hit["bounds"]
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    if "crs" in request.query_params:
+        ring = [[lat, lon] for lon, lat in ring]
     values = {name: value for name, value in hit.items() if name in COLUMNS}
     return {
         "type": "Feature",
@@ -175,9 +185,13 @@ def _feature(hit: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _in_box(result: Result, text: str | None) -> list[dict[str, Any]]:
-    """Return the hits, best first, that touch a box. Raises QueryError for what is no box."""
+def _in_box(result: Result, request: Request) -> list[dict[str, Any]]:
+    """Return the hits, best first, that touch the box of a request.
+
+    Raises QueryError for what is no box.
+    """
     hits = hit_records(result)
+    text = request.query_params.get("bbox")
     if text is None:
         return hits
     try:
@@ -187,6 +201,8 @@ def _in_box(result: Result, text: str | None) -> list[dict[str, Any]]:
     if len(numbers) == 6:
         # Heights are allowed by the standard and mean nothing here.
         numbers = [numbers[i] for i in (0, 1, 3, 4)]
+    if len(numbers) == 4 and "bbox-crs" in request.query_params:
+        numbers = [numbers[i] for i in (1, 0, 3, 2)]
     if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or numbers[1] > numbers[3]:
         raise QueryError("bbox has four numbers: west, south, east, north, in degrees.")
     west, south, east, north = numbers
@@ -213,6 +229,9 @@ def _check_names(request: Request) -> None:
         raise QueryError(
             f'There is no parameter "{unknown[0][:40]}"; there are {", ".join(sorted(known))}.'
         )
+    for name in ("crs", "bbox-crs"):
+        if request.query_params.get(name, CRS_URI) != CRS_URI:
+            raise QueryError(f"Everything here is on Mars: the only {name} is {CRS_URI}.")
 
 
 def _link(
@@ -228,11 +247,13 @@ def _link(
     return {"rel": rel, "href": f"{address}?{params}".rstrip("?"), "type": media_type}
 
 
-def _geojson_reply(value: dict[str, Any]) -> Response:
-    marked = value | {"crs": {"type": "name", "properties": {"name": CRS_URN}}}
-    reply = json_reply(marked)
+def _geojson_reply(request: Request, value: dict[str, Any]) -> Response:
+    if "crs" in request.query_params:
+        reply = json_reply(value)
+        reply.headers["Content-Crs"] = f"<{CRS_URI}>"
+    else:
+        reply = json_reply(value | {"crs": {"type": "name", "properties": {"name": CRS_URN}}})
     reply.headers["Content-Type"] = GEOJSON
-    reply.headers["Content-Crs"] = f"<{CRS_URI}>"
     return reply
 
 

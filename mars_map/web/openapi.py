@@ -116,9 +116,9 @@ def page(request: Request) -> Response:
 def description() -> dict[str, Any]:
     """Return the OpenAPI document of all routes as plain values."""
     # Imported here: the table of routes holds the handlers of this module too.
-    from mars_map.web.routes import HANDLERS, POST_HANDLERS
+    from mars_map.web.routes import HANDLERS, LOOP_HANDLERS, POST_HANDLERS
 
-    routes = [("get", *route) for route in HANDLERS.items()]
+    routes = [("get", *route) for route in (HANDLERS | LOOP_HANDLERS).items()]
     routes += [("post", *route) for route in POST_HANDLERS.items()]
     paths: dict[str, dict[str, Any]] = {}
     for method, path, handler in routes:
@@ -156,12 +156,13 @@ def asked_names(handler: Handler) -> list[str]:
     if address is None:
         raise ValueError(f"The docstring of {handler.__name__} does not tell its address.")
     asked = (address["query"] or "").split("&")
-    return [name.split("=")[0] for name in asked if name]
+    return [name.split("=")[0].strip() for name in asked if name]
 
 
 def _operation(method: str, path: str, handler: Handler) -> dict[str, Any]:
     words = re.sub(r"\s+", " ", (inspect.getdoc(handler) or "").partition("\n\n")[0])
-    summary = _ADDRESS.sub("", words).removeprefix("Answer").strip(" ,:")
+    summary = re.sub(r"( to)? `/mars/[^`]*`", "", words)
+    summary = re.sub(r"^Answer[ ,:]+(with )?", "", summary)
     parameters: list[dict[str, Any]] = [
         _parameter(name, OTHERS.get(name, Parameter(name)), place="path")
         for name in _TURN.findall(path)
@@ -254,7 +255,7 @@ def _section(method: str, path: str, operation: Mapping[str, Any]) -> str:
     is_query = len(own) < len(operation["parameters"])
     asked = '<p>Takes a <a href="#query">QUERY</a>.</p>' if is_query else ""
     answer = ", ".join(operation["responses"]["200"]["content"])
-    text = html.escape(operation["summary"])
+    text = re.sub("`(.*?)`", r"<code>\1</code>", html.escape(operation["summary"]))
     return (
         f"<h2>{method.upper()} {html.escape(path)}</h2><p>{text}</p>{asked}"
         f"<table>{_rows(own)}</table><p><small>{html.escape(answer)}</small></p>"

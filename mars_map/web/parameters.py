@@ -59,6 +59,9 @@ OTHERS: dict[str, Parameter] = {
     "lat": Parameter("Planetocentric latitude, degrees.", NUMBER, -5.4),
     "text": Parameter('Beginning of a name, or coordinates such as "42 W, 18 N".', TEXT, "Gale"),
     "size": Parameter("Width and height in pixels.", {"type": "integer", "default": 192}, 192),
+    "as": Parameter("What of the result to save: the hits unless told."),
+    "b": Parameter("Another query, with its parameters percent-encoded.", TEXT, "q=canyon"),
+    "least": Parameter("Smallest area of a unit, km2.", NUMBER, 0),
     "line": Parameter("Corners LON,LAT;LON,LAT;... of a line.", TEXT, "130,-5;140,-5"),
     "n": Parameter("Number of samples.", {"type": "integer"}),
     "name": Parameter("Name of the file, for people, or of what is asked for."),
@@ -72,6 +75,8 @@ OTHERS: dict[str, Parameter] = {
     "tile": Parameter("Id of a tile.", TEXT, "r176c0372"),
     "collection": Parameter("Name of a collection.", {**TEXT, "enum": ["hits"]}, "hits"),
     "bbox": Parameter("west,south,east,north in degrees on Mars: only features that touch it."),
+    "crs": Parameter("Reference system of the answer; there is only that of the tiles."),
+    "bbox-crs": Parameter("Reference system of bbox; there is only that of the tiles."),
     "limit": Parameter("Most features of a page.", {"type": "integer", "minimum": 1}),
     "offset": Parameter("Features to pass over.", {"type": "integer", "minimum": 0}),
 }

@@ -71,6 +71,9 @@ HANDLERS: dict[str, Handler] = {
 }
 """What answers GET; its docstring tells the address, from which OpenAPI is made."""
 
+LOOP_HANDLERS = {"/health": answers.health}
+"""What answers GET on the server's own loop, also while every thread is busy."""
+
 POST_HANDLERS = {"/picture": pictures.picture}
 """What takes the bytes of a file."""
 
@@ -79,7 +82,7 @@ def routes(component_files: Path) -> list[Route]:
     """Return all routes. component_files: folder of the page's JavaScript and style sheets."""
     return [
         *(Route(ROOT + path, speaks_plainly(handler)) for path, handler in HANDLERS.items()),
-        Route(f"{ROOT}/health", answers.health),
+        *(Route(ROOT + path, handler) for path, handler in LOOP_HANDLERS.items()),
         folder_route(f"{ROOT}/leaflet", leaflet_folder()),
         folder_route(f"{ROOT}/component", component_files),
         *(Route(ROOT + path, take, methods=["POST"]) for path, take in POST_HANDLERS.items()),
