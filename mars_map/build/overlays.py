@@ -74,7 +74,7 @@ class Catalogue:
     measure: str
     """What the size is, and its unit: "area, km²"; "" where the catalogue has none."""
     care: str
-    """One sentence on what it is not good for; "" for none."""
+    """What to bear in mind, as it stands behind "Dune fields: "; "" for nothing."""
 
 
 FACTS = "coordinates and sizes as facts; cite the source"
@@ -188,7 +188,7 @@ CATALOGUES: tuple[tuple[Catalogue, Callable[[Inputs], list[Feature]]], ...] = (
             "",
             PUBLIC,
             "area, km²",
-            "It covers 65° S to 65° N.",
+            "none poleward of 65°",
         ),
         _dunes,
     ),
@@ -231,7 +231,7 @@ CATALOGUES: tuple[tuple[Catalogue, Callable[[Inputs], list[Feature]]], ...] = (
             "",
             CC_BY,
             "",
-            "Positions are rounded to about half a degree.",
+            "positions are rounded to about half a degree",
         ),
         _ejecta,
     ),
@@ -246,7 +246,7 @@ CATALOGUES: tuple[tuple[Catalogue, Callable[[Inputs], list[Feature]]], ...] = (
             "10.1029/2012JE004145",
             CC_BY,
             "size, km",
-            "Found by their spectra, not by shape.",
+            "found by their spectra, not by shape",
         ),
         _minerals,
     ),
@@ -260,7 +260,7 @@ CATALOGUES: tuple[tuple[Catalogue, Callable[[Inputs], list[Feature]]], ...] = (
             "10.3133/sim3292",
             PUBLIC,
             "",
-            "Simplified from a map at 1:20,000,000.",
+            "simplified from a map at 1:20,000,000",
         ),
         _contacts,
     ),

@@ -185,10 +185,8 @@ export class RegionTools {
     this.buttons.clear.hidden = rings.length === 0;
     const style = { pane: "region", interactive: false, fill: false, className: "mm-region" };
     this.rings = rings;
-    for (const ring of rings) {
-      const path = straightPath(ring.map(([lat, lon]) => [lon, lat]), true);
-      for (const copy of repeated(this.map, path)) L.polygon(copy, style).addTo(this.outline);
-    }
+    for (const border of rings.flatMap(bordersOf))
+      for (const copy of repeated(this.map, border)) L.polyline(copy, style).addTo(this.outline);
   }
 
   /** Draw the region anew, in the projection that the map has now. */
@@ -228,6 +226,26 @@ export class RegionTools {
 }
 
 const isButton = (node) => node.tagName === "BUTTON";
+
+/** The lines of a ring [[lat, lon], ...] that are borders, not the seam where it was cut at 180 degrees. */
+function bordersOf(ring) {
+  const borders = [];
+  let line = [];
+  const seam = ([lat1, lon1], [lat2, lon2]) =>
+    (Math.abs(lon1) === 180 && lon1 === lon2) || (Math.abs(lat1) === 90 && lat1 === lat2);
+  ring.forEach((corner, i) => {
+    const next = ring[(i + 1) % ring.length];
+    if (line.length === 0) line.push(corner);
+    if (!seam(corner, next)) {
+      line.push(next);
+      return;
+    }
+    borders.push(line);
+    line = [];
+  });
+  const lines = [...borders, line].filter((points) => points.length > 1);
+  return lines.map((points) => straightPath(points.map(([lat, lon]) => [lon, lat])));
+}
 
 /** South-western and north-eastern corner of two opposite ones. */
 function boxOf([[lon1, lat1], [lon2, lat2]]) {

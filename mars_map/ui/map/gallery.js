@@ -4,6 +4,7 @@
 
 import { answerButtons, labelsOf } from "./answers.js";
 import { Grid, formatLatitude, formatLongitude } from "./mars.js";
+import { longitudeStyle } from "./preferences.js";
 import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
 
 const PAGE = 24;
@@ -35,6 +36,7 @@ class Gallery {
     this.ends = new AbortController();
     const options = { signal: this.ends.signal };
     bus.addEventListener("walk", (event) => this.walk(event.detail), options);
+    bus.addEventListener("longitudes", () => this.writePlaces(), options);
   }
 
   close() {
@@ -87,9 +89,7 @@ class Gallery {
 
   /** A hit, or without scores a tile that was called right or wrong. */
   card(tile, i) {
-    const [lon, lat] = this.grid.center(tile);
-    const place = `${formatLatitude(lat, 1)} ${formatLongitude(lon, "180", 1)}`;
-    const where = element("small", { textContent: place });
+    const where = element("small", { textContent: this.placeOf(tile) });
     if (!this.found.scores) return this.figure(tile, [where, this.answers(tile)]);
     const score = this.found.scores[i].toFixed(3);
     return this.figure(tile, [
@@ -104,6 +104,17 @@ class Gallery {
         onclick: () => this.send("similar", this.grid.name(tile)),
       }),
     ]);
+  }
+
+  placeOf(tile) {
+    const [lon, lat] = this.grid.center(tile);
+    return `${formatLatitude(lat, 1)} ${formatLongitude(lon, longitudeStyle(), 1)}`;
+  }
+
+  /** Write longitudes anew, in the way that somebody has just chosen. */
+  writePlaces() {
+    for (const card of this.list.children)
+      card.querySelector("small").textContent = this.placeOf(Number(card.dataset.tile));
   }
 
   /** A tile's picture, which leads there, with what stands below it. */

@@ -9,6 +9,8 @@ const SPACING_PIXELS = 110;
 /** Meridians of a polar map begin at this latitude, seen from its pole. */
 const POLAR_REACH = -20;
 const EDGE_PIXELS = 18;
+/** Below what stands at the top of the map. */
+const TOP_PIXELS = 58;
 
 export const Graticule = L.Layer.extend({
   initialize(preferences) {
@@ -101,7 +103,7 @@ export const Graticule = L.Layer.extend({
     const point = this._map.latLngToContainerPoint(latlng);
     const inside =
       point.x > EDGE_PIXELS &&
-      point.y > EDGE_PIXELS &&
+      point.y > TOP_PIXELS &&
       point.x < size.x - 3 * EDGE_PIXELS &&
       point.y < size.y - EDGE_PIXELS;
     return inside ? point : null;

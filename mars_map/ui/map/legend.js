@@ -118,7 +118,7 @@ export class Legend {
   tellSources() {
     const shown = this.entries.filter(({ key }) => this.preferences.over.includes(key));
     const credits = [...new Set(shown.map(({ credit, licence }) => creditOf(credit, licence)))];
-    const cares = shown.map(({ care }) => care).filter(Boolean);
+    const cares = shown.filter(({ care }) => care).map(({ title, care }) => `${title}: ${care}`);
     this.sources.textContent = [credits.join("; "), ...cares].filter(Boolean).join(". ");
     this.count.textContent = shown.length ? `(${shown.length} on)` : "";
   }
@@ -141,7 +141,7 @@ function sourceOf({ count, source, doi, licence, care }) {
     count ? `${count.toLocaleString("en")} features.` : "",
     `${source}${doi ? `, doi ${doi}` : ""}.`,
     `Terms: ${licence}.`,
-    care,
+    care ? `${care[0].toUpperCase()}${care.slice(1)}.` : "",
   ];
   return parts.filter(Boolean).join(" ");
 }

@@ -29,7 +29,7 @@ export const GEOLOGY = {
   source: "USGS I-1802, digital renovation by Skinner et al. (2006)",
   doi: "",
   licence: "public domain (USGS)",
-  care: "The colours have no key here; they only tell one unit from the next.",
+  care: "the colours have no key; they only tell one unit from the next",
 };
 const GEOLOGY_ZOOM = 3;
 const GEOLOGY_OPACITY = 0.45;

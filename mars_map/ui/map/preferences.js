@@ -3,6 +3,7 @@
 // the same picture and the server is not asked.
 
 import { LONGITUDE_STYLES } from "./mars.js";
+import { tell } from "./server.js";
 
 const DEFAULTS = { base: "", heat: 70, lon: "180", pole: "planet", over: [] };
 /** What is shown unless the address says "off". */
@@ -83,7 +84,11 @@ export class Preferences {
   /** Change some of them; the address and whoever watches follow. */
   set(changes) {
     Object.assign(this, changes);
-    if ("lon" in changes) store(changes.lon);
+    if ("lon" in changes) {
+      store(changes.lon);
+      this.writeNow();
+      tell("longitudes", changes.lon);
+    }
     for (const listener of this.listeners) listener(changes);
     this.write();
   }

@@ -1,0 +1,115 @@
+"""What the map can do besides showing hits: overlays, measuring, poles, and no border at 180°."""
+
+import math
+import re
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mars_map.index import open_index
+from mars_map.planet.gazetteer import Gazetteer
+from mars_map.planet.polar import HALF_WIDTH_M, lonlat_from_polar, polar_from_lonlat
+from mars_map.planet.sphere import METRES_PER_DEGREE
+from mars_map.settings import GAZETTEER_FILE, INDEX_DIR
+
+KOROLEV = (164.58, 72.77)
+LANDSLIDE = (-96.7191, -9.49528)
+"""The second of Crosta's catalogue, of 12.9 km2."""
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return open_index(INDEX_DIR).grid
+
+
+def middle(page: Page) -> tuple[float, float]:
+    """Pixels of the middle of the map."""
+    canvas = page.locator(".mm-canvas").bounding_box()
+    return canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2
+
+
+def hash_of(page: Page) -> dict[str, str]:
+    values = parse_qs(urlsplit(unquote(page.url)).fragment)
+    return {name: value[-1] for name, value in values.items()}
+
+
+def picked(page: Page) -> str:
+    """Id of the tile that a click picked."""
+    page.wait_for_function("location.search.includes('tile=')")
+    return parse_qs(urlsplit(page.url).query)["tile"][0]
+
+
+def test_a_catalogue_is_switched_on_and_tells_what_lies_under_the_pointer(visit):
+    lon, lat = LANDSLIDE
+    page = visit.open(f"/#at={lon},{lat}&z=7&names=off")
+    page.get_by_text("Overlays").click()
+    page.get_by_label("Landslides").check()
+    expect(page.locator(".mm-canvas")).to_have_attribute("data-overlays", "landslides")
+    page.wait_for_function("location.hash.includes('over=landslides')")
+    expect(page.locator(".mm-legend .mm-hint")).to_have_text("Crosta et al. 2018")
+    page.wait_for_selector(".leaflet-overlays-pane canvas.leaflet-tile-loaded")
+    page.mouse.move(*middle(page))
+    expect(page.locator(".mm-tip")).to_contain_text("rock avalanche")
+    expect(page.locator(".mm-tip")).to_contain_text("area 12.9 km²")
+
+
+def test_a_line_of_known_length_is_measured_and_stays(visit):
+    page = visit.open("/#at=0,0&z=3")
+    page.get_by_role("button", name="Measure a line and its elevation profile").click()
+    x, y = middle(page)
+    per_degree = 256 * 2**3 / 180
+    page.mouse.click(x - 10 * per_degree, y)
+    page.mouse.dblclick(x + 10 * per_degree, y)
+    title = page.locator(".mm-profile-head b")
+    expect(title).to_have_text(re.compile(r"Line [\d,]+ km"))
+    length = float(re.sub(r"[^\d.]", "", title.inner_text()))
+    assert length == pytest.approx(20 * METRES_PER_DEGREE / 1000, rel=0.01)
+    expect(page.locator(".mm-height")).to_be_visible()
+    assert "tile=" not in page.url, "measuring picks no tile"
+    page.wait_for_function("location.hash.includes('line=')")
+    page.reload()
+    expect(title).to_have_text(re.compile(r"Line [\d,]+ km"))
+    page.locator(".mm-chart").press("ArrowRight")
+    expect(page.locator(".mm-facts")).to_contain_text("°")
+    page.keyboard.press("Escape")
+    expect(page.locator(".mm-profile")).to_be_hidden()
+
+
+def test_from_above_the_pole_a_click_picks_the_tile_that_is_there(visit, grid):
+    page = visit.open(f"/#at={KOROLEV[0]},{KOROLEV[1]}&z=5&view=north&names=off")
+    page.wait_for_selector("img.leaflet-tile-loaded[src*='/polar/north/viking/']")
+    across, down = 130, -90
+    x, y = middle(page)
+    page.mouse.click(x + across, y + down)
+    metres = 2 * HALF_WIDTH_M / (256 * 2**5)
+    east, north = polar_from_lonlat(*KOROLEV, "north")
+    lon, lat = lonlat_from_polar(east + across * metres, north - down * metres, "north")
+    assert picked(page) == grid.names([int(grid.tile_at(lon, lat))])[0]
+    page.wait_for_function("location.hash.includes('at=')")
+    before = hash_of(page)["at"]
+    page.get_by_role("button", name="See the whole planet").click()
+    page.wait_for_selector("img.leaflet-tile-loaded[src*='/basemap/viking/']")
+    page.wait_for_function("!location.hash.includes('view=')")
+    assert hash_of(page)["at"] == before, "the map still looks at the same place"
+
+
+def test_a_click_beyond_180_degrees_picks_the_tile_on_the_other_side(visit, grid):
+    page = visit.open("/#at=185,10&z=4&names=off")
+    x, y = middle(page)
+    page.mouse.click(x + 5 * 256 * 2**4 / 180, y)
+    assert picked(page) == grid.names([int(grid.tile_at(-170, 10))])[0]
+    expect(page.locator(".mm-point")).to_contain_text("W")
+
+
+def test_a_place_stays_in_the_middle_when_the_drawer_opens_during_the_flight(visit):
+    page = visit.open("/")
+    gale = Gazetteer.load(GAZETTEER_FILE).find("Gale")
+    page.get_by_role("searchbox", name="Go to a feature or a coordinate").fill("Gale")
+    page.keyboard.press("Enter")
+    page.locator(".st-key-mars-tabs").get_by_text("About").click()
+    page.wait_for_selector(".st-key-mars-drawer")
+    page.wait_for_function("location.hash.includes('at=137.')")
+    expect(page.locator(".mm-point")).to_have_text("5.37° S, 137.81° E", timeout=5_000)
+    lon, lat = (float(v) for v in hash_of(page)["at"].split(","))
+    assert math.dist((lon, lat), (gale.lon, gale.lat)) < 0.05
