@@ -9,6 +9,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── RegionError           a box, band or polygon that encloses nothing
     ├── FeatureNotFoundError  a name that the gazetteer does not have
     ├── BusyError             more searches at once than the program lets wait
+    ├── ClusterError          a Dask cluster that does not answer or loses what it was given
     ├── SupersededError       a search that whoever asked no longer waits for
     ├── IndexMissingError     no index where one was expected
     ├── IndexDamagedError     an index file that is absent, truncated or not what the manifest says
@@ -22,6 +23,7 @@ shell print it as it is. Anything else that is raised is a defect of the program
     ├── CatalogueError        features to evaluate with that cannot be read or are not on Mars
     ├── LabelsError           a layer or a file of tiles called right and wrong that is unusable
     ├── PictureError          labelled or captioned pictures that cannot be read or compared
+    ├── SessionError          a session file that cannot be read or belongs to another index
     ├── ExportError           a result that could not be written
     └── BuildError            inputs of a build or of a training run that are absent or unusable
 """
@@ -49,6 +51,10 @@ class FeatureNotFoundError(MarsMapError):
 
 class BusyError(MarsMapError):
     """More searches wait than the program lets wait."""
+
+
+class ClusterError(MarsMapError):
+    """A Dask cluster is not there, has no workers or does not answer."""
 
 
 class SupersededError(MarsMapError):
@@ -101,6 +107,10 @@ class LabelsError(MarsMapError):
 
 class PictureError(MarsMapError):
     """Labelled or captioned pictures cannot be read, or there is nothing to compare."""
+
+
+class SessionError(MarsMapError):
+    """A session file cannot be read, or belongs to another index or model."""
 
 
 class ExportError(MarsMapError):
