@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import shapely.geometry
 from click.testing import CliRunner, Result
+from streamlit.testing.v1 import AppTest
 
 from mars_map.cli import main
 from mars_map.errors import LabelsError
@@ -21,7 +22,10 @@ from mars_map.search.labels import (
     read_geojson,
     tiles_in_outline,
 )
+from mars_map.ui.state import KEY
+from mars_map.web import Service
 
+PAGE = Path(__file__).parent.parent / "mars_map" / "ui" / "page.py"
 GRID = EqualAreaGrid(2.0)
 YES = ("r010c0003", "r045c0090")
 NO = ("r044c0000",)
@@ -265,3 +269,99 @@ class TestBook:
 def _within(centers: tuple, west: float, east: float, south: float, north: float) -> np.ndarray:
     lon, lat = centers
     return (lon > west) & (lon < east) & (lat > south) & (lat < north)
+
+
+class TestPage:
+    """The drawer's tab, by Streamlit's AppTest."""
+
+    YES = ("r010c0003", "r010c0004", "r011c0004")
+
+    @pytest.fixture
+    def page(self, small_service: Service) -> AppTest:
+        test = AppTest.from_file(str(PAGE), default_timeout=20)
+        test.query_params["like"] = "r010c0001"
+        test.query_params["yes"] = ",".join(self.YES)
+        test.query_params["no"] = "r004c0002"
+        test.run()
+        return self.at_labels(test)
+
+    def at_labels(self, test: AppTest) -> AppTest:
+        test.session_state[KEY].tab = "Labels"
+        test.run()
+        assert not test.exception
+        return test
+
+    def query(self, test: AppTest) -> Query:
+        return test.session_state[KEY].query
+
+    def said(self, test: AppTest) -> str:
+        return " ".join(caption.value for caption in test.caption)
+
+    def test_an_address_with_labels_opens_as_a_layer(self, page: AppTest) -> None:
+        assert "3 yes, 1 no. Discriminant from 4 yes, 1 no." in self.said(page).replace("\\", "")
+        assert page.text_input(key="mars-label-name").value == "like tile r010c0001"
+        assert len(page.session_state["mars-label-book"].layers) == 1
+
+    def test_a_layer_is_named_and_coloured(self, page: AppTest) -> None:
+        page.text_input(key="mars-label-name").set_value("Old ground").run()
+        page.color_picker(key="mars-label-colour").set_value("#112233").run()
+        assert not page.exception
+        (layer,) = page.session_state["mars-label-book"].layers
+        assert (layer.name, layer.colour) == ("Old ground", "#112233")
+        (shown,) = [c for c in page.get("bidi_component") if c.key == "mars-map"]
+        assert json.loads(shown.proto.json)["ring"] == "#112233"
+
+    def test_new_keeps_the_old_layer_and_undo_comes_back_to_it(self, page: AppTest) -> None:
+        page.button(key="mars-label-new").click().run()
+        assert self.query(page).yes == ()
+        page.session_state[KEY].call(["r011c0005"], True)
+        page.run()
+        book = page.session_state["mars-label-book"]
+        assert [layer.yes for layer in book.layers] == [self.YES, ("r011c0005",)]
+        page.selectbox(key="mars-label-layer").set_value(0).run()
+        assert self.query(page).yes == self.YES
+        page.session_state[KEY].step(-1)
+        page.run()
+        assert self.query(page).yes == ("r011c0005",)
+        assert page.session_state["mars-label-book"].open == 1
+
+    def test_a_deleted_layer_takes_its_labels_along(self, page: AppTest) -> None:
+        page.button(key="mars-label-delete").click().run()
+        assert not page.exception
+        assert self.query(page).yes == self.query(page).no == ()
+        assert page.session_state["mars-label-book"].layers == []
+
+    def test_a_file_is_imported_and_used(self, page: AppTest, small_index: TileIndex) -> None:
+        data = LabelLayer("mine", yes=("r011c0005",)).to_geojson(small_index.grid)
+        page.file_uploader(key="mars-label-file").set_value(("mine.geojson", data, "")).run()
+        assert not page.exception
+        assert self.query(page).yes == ("r011c0005",)
+        assert page.session_state["mars-label-book"].layers[1].name == "mine"
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"<html>",
+            collection(feature(), crs={"properties": {"name": "EPSG:4326"}}),
+            collection(feature("perhaps")),
+        ],
+    )
+    def test_a_useless_file_leaves_everything_as_it_was(self, page: AppTest, data: bytes) -> None:
+        before = self.query(page)
+        page.file_uploader(key="mars-label-file").set_value(("x.geojson", data, "")).run()
+        assert not page.exception
+        assert len(page.error) == 1
+        assert self.query(page) == before
+        assert len(page.session_state["mars-label-book"].layers) == 1
+
+    def test_taking_back_the_last_label_forgets_the_layer(self, page: AppTest) -> None:
+        page.session_state[KEY].tab = "Tile"
+        page.session_state[KEY].look_at("r011c0005")
+        page.session_state[KEY].call((*self.YES, "r004c0002"), None)
+        page.run()
+        page.button(key="mars-tile-yes").click().run()
+        assert self.query(page).yes == ("r011c0005",)
+        page.button(key="mars-tile-yes").click().run()
+        assert not page.exception
+        assert self.query(page).yes == ()
+        assert page.session_state["mars-label-book"].layers == []

@@ -31,6 +31,12 @@ def follow_labels(state: PageState) -> None:
     label_book().follow(state.query)
 
 
+def label_colour() -> str:
+    """Return the colour of the layer that the query uses, "#rrggbb"; nothing without labels."""
+    book = label_book()
+    return "" if book.open is None else book.layers[book.open].colour
+
+
 def answers(component: str) -> Callable[[], None]:
     """Return the callback for what a component sends as `call`: tiles, or an outline round them,
     and the answer; or a step through the history.

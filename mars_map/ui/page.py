@@ -9,7 +9,7 @@ from mars_map.planet.regions import Box, Polygon
 from mars_map.search import Result
 from mars_map.ui.compare import compare_data
 from mars_map.ui.drawer import drawer
-from mars_map.ui.labels import answers, follow_labels
+from mars_map.ui.labels import answers, follow_labels, label_colour
 from mars_map.ui.map import mars_map
 from mars_map.ui.panel import doubt, panel, summary
 from mars_map.ui.state import PageState, page_state, read_address, write_address
@@ -97,6 +97,8 @@ def _map(state: PageState, result: Result | None) -> None:
         on_region=_region_drawn,
         on_navigated=_navigated,
         on_call=answers("mars-map"),
+        ring=label_colour(),
+        view=state.view,
     )
 
 

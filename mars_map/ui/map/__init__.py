@@ -73,13 +73,17 @@ def mars_map(
     on_region: Callback,
     on_navigated: Callback,
     on_call: Callback,
+    ring: str = "",
+    view: tuple[int, str] | None = None,
 ) -> None:
     """Draw the map.
 
     query: whose answer is shown, None for the bare planet. selected: number of the outlined tile.
     go: a running number and the tile to fly to; each number is obeyed once. region: drawn as an
     outline. units: smallest area in km2 of the units that are outlined, None for no units. compare:
-    what the answer is compared with. The callbacks read
+    what the answer is compared with. ring: colour round the marks of labelled tiles. The callbacks
+    tiles. view: a running number and the part of an address behind its #, with which the map begins
+    anew; each number is obeyed once. The callbacks read
     `st.session_state["mars-map"]`: `pick` is a tile's id, `region` a dict with `box` (west, south,
     east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part, and
     `call` what `mars_map.ui.labels.answers` takes.
@@ -89,6 +93,8 @@ def mars_map(
         "selected": selected,
         "go": {"number": go[0], "tile": go[1]} if go else None,
         "region": region_rings(region),
+        "ring": ring,
+        "view": {"number": view[0], "text": view[1]} if view else None,
         "units": units,
         "compare": compare,
     }

@@ -56,8 +56,12 @@ export class Labels {
     button.classList.add("mm-active");
   }
 
-  /** query: address parameters, which hold the labels; selected: number of a tile, or null. */
-  update(query, selected) {
+  /**
+   * query: address parameters, which hold the labels; selected: number of a tile, or null; ring: the
+   * colour of their layer.
+   */
+  update(query, selected, ring) {
+    this.map.host.style.setProperty("--mm-layer", ring || "#fff");
     if (query !== this.query) this.labels = labelsOf(query);
     if (query === this.query && selected === this.selected) return;
     this.query = query;

@@ -47,9 +47,25 @@ export function render({ data, parentElement, setTriggerValue }) {
   }
   map.then((opened) => opened?.update(data, setTriggerValue));
   return () => {
+    const last = maps.get(parentElement);
     maps.delete(parentElement);
-    map.then((opened) => opened?.close());
+    last?.then((opened) => opened?.close());
   };
+}
+
+/** Number of the view that was begun anew with; a reload of the page starts from 0 as Python does. */
+let begun = 0;
+
+/** Open another map in the place of one, with what a session's file says behind the #. */
+function beginAnew(map, data, send) {
+  begun = data.view.number;
+  const address = location.pathname + location.search;
+  history.replaceState(history.state, "", data.view.text ? `${address}#${data.view.text}` : address);
+  const parent = map.host.parentElement;
+  map.close();
+  const next = MarsMap.open(parent);
+  maps.set(parent, next);
+  next.then((opened) => opened?.update(data, send));
 }
 
 class MarsMap {
@@ -166,11 +182,12 @@ class MarsMap {
 
   /** data: what mars_map.ui.map.payload documents. */
   update(data, send) {
+    if (data.view && data.view.number !== begun) return beginAnew(this, data, send);
     this.sender = send;
     this.lendColours();
     this.select(data.selected);
     this.tools.show(data.region);
-    this.labels.update(data.query, data.selected);
+    this.labels.update(data.query, data.selected, data.ring);
     if (data.query !== this.query) this.answer(data.query);
     this.units.update(data.query, data.units);
     this.comparison.update(data.compare, data.selected);
