@@ -27,7 +27,7 @@ export function formatLatitude(lat, digits = 2) {
   return `${Math.abs(lat).toFixed(digits)}° ${lat < 0 ? "S" : "N"}`;
 }
 
-const PATH_STEP_DEGREES = 2;
+const PATH_STEP_DEGREES = 1;
 
 /**
  * The points [lat, lon] of an outline whose edges are straight in longitude and latitude, close
