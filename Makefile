@@ -31,8 +31,10 @@ benchmark: .venv/.test chromium
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-.venv/.test: requirements-dev.txt .venv/.run
+.venv/.test: requirements-dev.txt requirements-reference.txt .venv/.run
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --no-deps \
+	  --target .venv/reference -r requirements-reference.txt
 	@touch $@
 
 # The browser journeys drive a Chromium of the system; Debian and its kin have it as a package.

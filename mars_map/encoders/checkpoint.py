@@ -177,7 +177,9 @@ def _open_pickled(path: Path) -> "dict[str, Callable[[], torch.Tensor]]":
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            is_archive = file.read(2) == b"PK"
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f'"{path}" holds more than weights and was not loaded, since it could run a program; '

@@ -13,6 +13,8 @@ from mars_map.errors import ModelError
 
 Kind = Literal["compact", "openclip", "transformers"]
 
+TIMEOUT_S = 10
+"""Seconds that the hub has to answer."""
 PREFIXES = ("hf-hub", "hf")
 """What stands before the colon of a repository's name."""
 OPENCLIP_CONFIG = "open_clip_config.json"
@@ -137,11 +139,11 @@ def _cached(repository: str) -> Path | None:
 
 
 def _fetched(repository: str) -> Path:
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError
 
     try:
-        names = _wanted(HfApi().list_repo_files(repository))
+        names = _wanted(repository_files(repository))
         paths = [Path(hf_hub_download(repository, name)) for name in names]
     except GatedRepoError as error:
         raise ModelError(
@@ -160,6 +162,15 @@ def _fetched(repository: str) -> Path:
             "name of one."
         )
     return paths[0].parent
+
+
+def repository_files(repository: str) -> list[str]:
+    """Return the names of a repository's files; raises at once where the hub cannot be reached."""
+    from huggingface_hub import HfApi
+
+    # `list_repo_files` tries for half a minute before it gives up.
+    info = HfApi().model_info(repository, timeout=TIMEOUT_S)
+    return [file.rfilename for file in info.siblings or ()]
 
 
 def by_hand(repository: str) -> str:

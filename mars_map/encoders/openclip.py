@@ -65,10 +65,10 @@ class OpenClipModel(FamilyModel):
         self._model = self._declared["model_cfg"]
         try:
             self._config = clip_config(self._model)
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except Exception as error:  # transformers' validation raises errors of its own.
             raise ModelError(
-                f'"{folder.path / OPENCLIP_CONFIG}" describes no model that can be built '
-                f"({error}); fetch the file again."
+                f'"{folder.path / OPENCLIP_CONFIG}" describes no model that can be built; fetch '
+                "the file again."
             ) from error
         self.dim = self._config.projection_dim
         vision = self._config.vision_config

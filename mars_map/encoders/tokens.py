@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mars_map.encoders.hub import repository_files
 from mars_map.errors import ModelError
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def _fetched_vocabulary() -> Path | None:
     if isinstance(known, str):
         return Path(known)
     try:
+        repository_files(VOCABULARY_SOURCE)
         return Path(hf_hub_download(VOCABULARY_SOURCE, "tokenizer.json"))
     except (HTTPError, OSError):
         return None
