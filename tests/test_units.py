@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from click.testing import CliRunner
 from scipy.sparse.csgraph import connected_components
 
 from mars_map.analysis.units import COLUMNS, find_units, units_of, units_table
+from mars_map.cli import main
 from mars_map.errors import ExportError, QueryError
 from mars_map.export import EXPORTERS, TABLES, Units, export_bytes, file_name
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
@@ -249,3 +251,21 @@ def test_what_an_export_of_units_tells_of_itself(small_engine):
 def test_a_picture_holds_no_units(small_result):
     with pytest.raises(ExportError, match="does not hold units"):
         export_bytes(small_result, "heat", layer=Units())
+
+
+def test_the_shell_lists_and_writes_units(small_index, tmp_path):
+    asked = ["similar", "--at", "20,10", "--index", str(small_index.folder), "--top-k", "90"]
+
+    def run(*more, code=0):
+        outcome = CliRunner().invoke(main, [*asked, "--as", "units", *more])
+        assert outcome.exit_code == code, outcome.output
+        return outcome
+
+    lines = run().stdout.splitlines()
+    assert lines[0].split() == ["unit", "tiles", "km2", "score", "centroid"]
+    assert sum(int(line.split()[1]) for line in lines[1:]) == 90
+    run("--format", "gpkg", "-o", str(tmp_path / "units.gpkg"))
+    assert len(gpd.read_file(tmp_path / "units.gpkg")) == len(lines) - 1
+    assert len(json.loads(run("--format", "json").stdout)["features"]) == len(lines) - 1
+    assert "No unit is as large" in run("--least-area", "140e6").stdout
+    assert "least area" in run("--least-area=-1", code=1).output

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mars_map.analysis.units import check_least
 from mars_map.cli.labels import chosen_labels, label_options
 from mars_map.cli.points import example_tile
 from mars_map.cli.where import chosen_filters, chosen_region, where_options
 from mars_map.errors import ExportError, IndexDamagedError, QueryError
-from mars_map.export import EXPORTERS, export_bytes, write_file
+from mars_map.export import EXPORTERS, HITS, Layer, Units, export_bytes, write_file
 from mars_map.index import open_index, verify_index
 from mars_map.planet.coordinates import format_point
 from mars_map.search import Part, Query, Result, open_engine
@@ -43,6 +45,14 @@ def _search_options(command: Callable) -> Callable:
         click.option(
             "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
             help="heat: scores as GeoTIFF; html: standalone map.",
+        ),
+        click.option(
+            "--as", "layer", type=click.Choice(["hits", "units"]), default="hits",
+            show_default=True, help="Hits one by one, or merged where their tiles touch.",
+        ),
+        click.option(
+            "--least-area", type=float, default=0.0, metavar="KM2",
+            help="Leave smaller units out.",
         ),
         click.option(
             "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
@@ -78,7 +88,7 @@ def search(
     parts = [Part("text", words)] if words or not (others or chosen["yes"]) else []
     parts += [parse_part(text) for text in others]
     query = _query(options, *parts, **chosen)
-    _answer(folder, query, options["form"], options["output"])
+    _answer(folder, query, options)
 
 
 @click.command()
@@ -99,7 +109,7 @@ def similar(
     else:
         example = Part("tile", example_tile(folder, at))
     query = _query(options, example, **chosen_labels(options, folder))
-    _answer(folder, query, options["form"], options["output"])
+    _answer(folder, query, options)
 
 
 @click.command()
@@ -156,12 +166,14 @@ def _query(options: dict[str, Any], *parts: Part, **subject: Any) -> Query:
     )
 
 
-def _answer(folder: Path, query: Query, form: str, output: Path | None) -> None:
+def _answer(folder: Path, query: Query, options: dict[str, Any]) -> None:
     """Search, and write the result in a format to a file or to standard output."""
+    form, output = options["form"], options["output"]
+    layer = Units(check_least(options["least_area"])) if options["layer"] == "units" else HITS
     if output is None and form not in _TEXT_FORMATS:
         raise ExportError(f"A {form} result is not text; name a file for it with -o FILE.")
     result = open_engine(folder).search(query)
-    data = _render(result, form)
+    data = _render(result, form, layer)
     if result.refinement:
         click.echo(f"mars-map: {result.refinement}.", err=True)
     if result.estimate and result.estimate.sentence:
@@ -174,12 +186,25 @@ def _answer(folder: Path, query: Query, form: str, output: Path | None) -> None:
         click.echo(f"{output}: {len(result.hits):,} hits.", err=True)
 
 
-def _render(result: Result, form: str) -> bytes:
+def _render(result: Result, form: str, layer: Layer) -> bytes:
     if form == "table":
-        return _table(result).encode()
-    if form == "json":
+        return (_table(result) if layer is HITS else _units_table(result, layer)).encode()
+    if form == "json" and layer is HITS:
         return (json.dumps(result_record(result), ensure_ascii=False) + "\n").encode()
-    return export_bytes(result, form)
+    return export_bytes(result, "geojson" if form == "json" else form, layer=layer)
+
+
+def _units_table(result: Result, layer: Layer) -> str:
+    frame = layer.table(result, datetime.now(UTC))
+    if not len(frame):
+        return "No unit is as large as that; lower the least area.\n"
+    lines = [f"{'unit':>5}  {'tiles':>6}  {'km2':>11}  {'score':>6}  centroid"]
+    for row in frame.itertuples():
+        place = format_point(row.lon, row.lat)
+        lines.append(
+            f"{row.unit:>5}  {row.tiles:>6}  {row.area_km2:>11,.0f}  {row.mean_score:6.3f}  {place}"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _table(result: Result) -> str:

@@ -30,6 +30,7 @@ from mars_map.search import Result
 
 __all__ = [
     "EXPORTERS",
+    "HITS",
     "TABLES",
     "Compared",
     "Exporter",
