@@ -58,6 +58,8 @@ def read_area(path: str | Path) -> Area:
     if not len(polygons):
         raise RegionError(f'"{path.name}" has points or lines, but no polygons to search in.')
     united = shapely.union_all([_on_the_sphere(polygon, path.name) for polygon in polygons])
+    # Corners on a straight line, and what is finer than the digits kept, cost an address only.
+    united = shapely.simplify(united, 10.0**-_DIGITS)
     simple, change = _simplified(united, path.name)
     region = _region(simple)
     notes = [f"{path.name}: {_count(len(polygons), 'polygon')}, {_corners_of(simple):,} corners."]

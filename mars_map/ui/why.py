@@ -40,7 +40,7 @@ HELP = (
     "of those without any would look clear by chance."
 )
 CAUTION = (
-    "The built-in encoder looks at brightness, relief, albedo and thermal inertia itself: where "
+    "The built-in encoder is told brightness, relief, elevation, albedo and thermal inertia: where "
     "hits differ in these, that may be its doing. Nearness is no cause."
 )
 
@@ -100,7 +100,6 @@ def chart(spread: Distribution, comparison: Comparison) -> "alt.LayerChart":
 
     covariate = comparison.covariate
     edges, width = spread.edges, float(np.diff(spread.edges)[0])
-    unit = f", {covariate.unit}" if covariate.unit else ""
     names = ("hits", "searched ground")
     rows = [
         {"from": float(edge), "to": float(edge) + width, "share": float(share), "of": name}
@@ -112,7 +111,8 @@ def chart(spread: Distribution, comparison: Comparison) -> "alt.LayerChart":
         scale=alt.Scale(domain=list(names), range=[HITS_COLOUR, GROUND_COLOUR]),
         legend=alt.Legend(title=None, orient="top"),
     )
-    x = alt.X("from:Q", title=f"{covariate.title}{unit}", axis=alt.Axis(tickCount=5, grid=False))
+    # What is drawn stands in the box above; the axis tells the unit.
+    x = alt.X("from:Q", title=covariate.unit or None, axis=alt.Axis(tickCount=5, grid=False))
     y = alt.Y("share:Q", title="share of area", axis=alt.Axis(format="%", tickCount=3))
     tooltip = [
         alt.Tooltip("from:Q", format=",.4~g"),
@@ -209,8 +209,8 @@ def _take(key: str) -> None:
 
 
 def _own() -> dict[str, Measured]:
-    """Return the visitor's own covariates by name."""
-    return st.session_state.setdefault(OWN_KEY, {})
+    """Return the visitor's own covariates of the present index by name."""
+    return st.session_state.setdefault(f"{OWN_KEY}-{service().index.digest}", {})
 
 
 def _explanation(result: Result, own: dict[str, Measured]) -> Explanation:
