@@ -81,8 +81,8 @@ def mars_map(
     query: whose answer is shown, None for the bare planet. selected: number of the outlined tile.
     go: a running number and the tile to fly to; each number is obeyed once. region: drawn as an
     outline. units: smallest area in km2 of the units that are outlined, None for no units. compare:
-    what the answer is compared with. ring: colour round the marks of labelled tiles. The callbacks
-    tiles. view: a running number and the part of an address behind its #, with which the map begins
+    what the answer is compared with. ring: colour round the marks of labelled tiles.
+    view: a running number and the part of an address behind its #, with which the map begins
     anew; each number is obeyed once. The callbacks read
     `st.session_state["mars-map"]`: `pick` is a tile's id, `region` a dict with `box` (west, south,
     east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part, and
