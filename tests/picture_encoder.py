@@ -23,9 +23,23 @@ class PictureEncoder:
 
     def encode_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Return one unit vector a picture, (n, dim)."""
+        return self.encode_pixels(self.preprocessing(pictures))
+
+    def encode_pictures(
+        self, pictures: Sequence[Image.Image], width_km: float | None = None
+    ) -> NDArray[np.float32]:
+        """The same; it knows no scales."""
+        return self.encode_images(pictures)
+
+    def preprocessing(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Return pictures averaged over squares, (n, 1, 8, 8)."""
         size = (POOLED, POOLED)
         grey = [np.asarray(p.convert("L").resize(size, Image.Resampling.BOX)) for p in pictures]
-        rows = np.stack(grey).reshape(len(grey), -1).astype(np.float64) - 127.3
+        return np.stack(grey)[:, np.newaxis].astype(np.float32)
+
+    def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return one unit vector for each of what `preprocessing` gives, (n, dim)."""
+        rows = pixels.reshape(len(pixels), -1).astype(np.float64) - 127.3
         vectors = np.stack([row @ self._turn for row in rows])
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 

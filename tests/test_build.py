@@ -481,3 +481,14 @@ def test_thumbnails_are_cut_from_the_mosaic_where_it_is_here(built, tmp_path):
     assert tile_thumbnail(basemaps, index, 100.0, 40.0, 64) == thumbnail(
         basemaps, 100.0, 40.0, size=64
     )
+
+
+def test_with_a_gpu_the_threads_that_cut_prepare_the_pictures(quads, built, tmp_path, monkeypatch):
+    monkeypatch.setattr("mars_map.encoders.load_image_encoder", PictureEncoder)
+    monkeypatch.setattr("mars_map.build.workshop._has_gpu", lambda: True)
+    workshop = Workshop("any", 2)
+    assert workshop.prepares
+    monkeypatch.delattr(PictureEncoder, "encode_pictures")
+    build(quads, tmp_path / "index", workshop)
+    assert same_index(tmp_path / "index", built)
+    workshop.close()

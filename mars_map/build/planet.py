@@ -20,7 +20,7 @@ from mars_map.build.cluster import Outcome
 from mars_map.build.fetch import remote_size
 from mars_map.build.ledger import Ledger
 from mars_map.build.plan import Plan, Task
-from mars_map.build.workshop import Workshop, cut_run, tile_runs
+from mars_map.build.workshop import Picture, Workshop, tile_runs
 from mars_map.errors import BuildError, MosaicError
 from mars_map.index import IndexWriter, ModelCard, TileIndex, open_index
 from mars_map.index.manifest import Quantisation
@@ -108,10 +108,10 @@ def estimate(
     plan: Plan, todo: Sequence[Task], workshop: Workshop, quantisation: Quantisation, at_once: int
 ) -> Estimate:
     """Measure some tiles and tell what the rest will take. Raises ModelError."""
-    cut_s, pictures = _sample(plan, todo)
+    cut_s, pictures = _sample(plan, todo, workshop)
     if not pictures:
         blank = Image.new("L", (plan.recipe.pixels, plan.recipe.pixels), 128)
-        pictures = [blank] * SAMPLE_TILES
+        pictures = workshop.prepare([blank] * SAMPLE_TILES)
     workshop.encode(pictures[:1], plan.recipe)  # the first of all loads and compiles
     start = time.perf_counter()
     workshop.encode(pictures, plan.recipe)
@@ -245,7 +245,9 @@ def _count(report: Report, work: Ledger, plan: Plan) -> None:
             report.empty += len(task.tiles) - tiles
 
 
-def _sample(plan: Plan, todo: Sequence[Task]) -> tuple[float | None, list[Image.Image]]:
+def _sample(
+    plan: Plan, todo: Sequence[Task], workshop: Workshop
+) -> tuple[float | None, list[Picture]]:
     """Cut a run of tiles from the middle of the work: seconds a tile, and their pictures."""
     local = [task for task in todo if Path(task.quad.location).suffix.lower() != ".zip"]
     local = [task for task in local if not task.quad.is_remote]
@@ -253,7 +255,7 @@ def _sample(plan: Plan, todo: Sequence[Task]) -> tuple[float | None, list[Image.
         runs = tile_runs(plan.recipe, task.tiles)
         run = runs[len(runs) // 2][:SAMPLE_TILES]
         try:
-            cut = cut_run([Path(task.quad.location)], run, plan.recipe)
+            cut = workshop.cut_run([Path(task.quad.location)], run, plan.recipe)
         except MosaicError:
             continue  # it is named when its turn comes
         if cut.pictures:

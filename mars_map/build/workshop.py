@@ -37,13 +37,17 @@ DEFAULT_PIXELS = 224
 """Width of a tile's picture for encoders that do not tell theirs."""
 
 
+Picture = Image.Image | NDArray[np.float32]
+"""A picture, or (3, pixels, pixels) as the encoder calculates with it."""
+
+
 class Cut(NamedTuple):
     """Tiles that were cut side by side."""
 
     tiles: NDArray[np.int64]
     """Those with enough data, (n,)."""
-    pictures: list[Image.Image]
-    """Their pictures, grey or colour."""
+    pictures: list[Picture]
+    """Their pictures, grey or colour, or what the encoder's own preprocessing made of them."""
     fraction_valid: NDArray[np.float32]
     """Share of each that has data, (n,)."""
     seconds: float
@@ -120,6 +124,8 @@ class Workshop:
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="cut")
         self.has_gpu = _has_gpu()
         """Whether the encoder works beside the processor."""
+        self.prepares = self.has_gpu and hasattr(self.encoder, "encode_pixels")
+        """Whether the threads that cut also make of pictures what the encoder calculates with."""
         # Two batches on a GPU: the processor prepares one while the other is calculated.
         self._turn = threading.BoundedSemaphore(2 if self.has_gpu else 1)
 
@@ -161,7 +167,7 @@ class Workshop:
         ahead: deque[Future[Cut]] = deque()
         try:
             for run in runs:
-                ahead.append(self._pool.submit(cut_run, paths, run, recipe))
+                ahead.append(self._pool.submit(self.cut_run, paths, run, recipe))
                 if len(ahead) > self.threads + 1:
                     yield ahead.popleft().result()
             while ahead:
@@ -170,17 +176,16 @@ class Workshop:
             for future in ahead:
                 future.cancel()
 
-    def encode(self, pictures: list[Image.Image], recipe: Recipe) -> NDArray[np.float32]:
-        """Return the vectors of tiles' pictures, (n, dim), whenever it is their turn.
+    def encode(self, pictures: list[Picture], recipe: Recipe) -> NDArray[np.float32]:
+        """Return the vectors of what `cut` gave, (n, dim), whenever it is their turn.
 
         Raises BuildError for vectors that are not finite.
         """
         with self._turn, self.encoding.running():
-            if hasattr(self.encoder, "encode_pictures"):
-                # The compact encoder wants to know how wide a picture is on the ground.
-                found = self.encoder.encode_pictures(pictures, recipe.width_km)
+            if self.prepares:
+                found = self.encoder.encode_pixels(np.stack(pictures))
             else:
-                found = self.encoder.encode_images(pictures)
+                found = self.encoder.encode_pictures(pictures, recipe.width_km)
         vectors = np.asarray(found, np.float32)
         if not np.isfinite(vectors).all():
             raise BuildError(
@@ -188,6 +193,19 @@ class Workshop:
                 "float32 or take another."
             )
         return vectors
+
+    def cut_run(self, paths: list[Path], run: NDArray[np.int64], recipe: Recipe) -> Cut:
+        """Cut tiles that lie side by side and make them ready for `encode`; see `cut_run`."""
+        start = time.perf_counter()
+        done = cut_run(paths, run, recipe)
+        pictures = self.prepare(done.pictures)
+        return done._replace(pictures=pictures, seconds=time.perf_counter() - start)
+
+    def prepare(self, pictures: list[Image.Image]) -> list[Picture]:
+        """Return what `encode` takes."""
+        if not self.prepares or not pictures:
+            return pictures
+        return list(self.encoder.preprocessing(pictures))
 
     def close(self) -> None:
         """Let the threads go, without waiting for them."""
@@ -203,7 +221,7 @@ class Workshop:
         progress: Callable[[int], object],
     ) -> Embedded:
         tiles, shares, vectors = [], [], []
-        pictures: list[Image.Image] = []
+        pictures: list[Picture] = []
         told = 0
 
         def encode() -> None:

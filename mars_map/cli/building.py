@@ -106,6 +106,7 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
     from mars_map.build.planet import publish
     from mars_map.build.workshop import Workshop
     from mars_map.index import ModelCard
+    from mars_map.index.manifest import read_manifest
     from mars_map.mosaics import Reading
 
     grid = _grid(options["grid"])
@@ -113,6 +114,8 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
     workshop = Workshop(model, options["workers"])
     encoder = workshop.encoder
     recipe = Recipe(grid, model, encoder.sha256, workshop.pixels, options["min_valid"], reading)
+    if out.exists():
+        read_manifest(out)  # only an index may be replaced; better told now than after the work
     plan = plan_build(source, recipe)
     _show_bad(plan.bad)
     ledger = Ledger(work or out.with_name(out.name + ".work"), recipe)
