@@ -86,7 +86,7 @@ class Session:
             "history": [query.to_dict() for query in self.history],
             "position": self.position,
             "labels": [
-                layer.to_dict() | {"for": Query(parts).to_dict() if parts else None}
+                layer.to_dict() | {"for": [part.to_dict() for part in parts]}
                 for layer, parts in self.layers
             ],
         }
@@ -199,8 +199,7 @@ def _position(value: Any, count: int) -> int:
 
 
 def _layer(values: Any) -> LabelledFor:
-    made_for = values["for"]
-    parts = () if made_for is None else Query.from_dict(made_for).parts
+    parts = tuple(Part.from_dict(one) for one in _list(values["for"], MAX_VALUES))
     return LabelledFor(LabelLayer.from_dict(values), parts)
 
 

@@ -31,7 +31,7 @@ def drawer(state: PageState, result: Result | None, *, held_back: bool = False) 
     with st.container(key="mars-drawer"):
         st.button("Close", key="mars-close", on_click=_close, shortcut="Esc", type="tertiary")
         match state.tab:
-            case "Hits" | "Compare" | "Export" if held_back:
+            case "Hits" | "Compare" if held_back:
                 st.caption("No hits are shown; the note below the words says why.")
             case "Hits":
                 _hits(state, result)
@@ -44,7 +44,7 @@ def drawer(state: PageState, result: Result | None, *, held_back: bool = False) 
             case "Compare":
                 compare_tab(state, result)
             case "Export":
-                export_tab(result)
+                export_tab(state, result, held_back=held_back)
             case "About":
                 about_tab()
 

@@ -98,6 +98,7 @@ def _map(state: PageState, result: Result | None) -> None:
         on_navigated=_navigated,
         on_call=answers("mars-map"),
         ring=label_colour(),
+        view=state.view,
     )
 
 

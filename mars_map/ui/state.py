@@ -79,6 +79,8 @@ class PageState:
     """How the map compares them."""
     go: tuple[int, int] | None = None
     """A running number and the tile that the map flies to."""
+    view: tuple[int, str] | None = None
+    """A running number and the # part of an address that the map begins anew with."""
     history: list[Query] = field(default_factory=list)
     """Queries in the order in which they were asked."""
     position: int = -1

@@ -4,16 +4,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mars_map.export import EXPORTERS, file_name
+from mars_map.export import EXPORTERS, Provenance, file_name
+from mars_map.export.citation import citation_text
 from mars_map.maps.thumbnails import DEFAULT_WIDTH_KM
 from mars_map.planet.coordinates import format_point
 from mars_map.search import Part, Result
 from mars_map.ui.labels import answer_buttons
 from mars_map.ui.map import Format, exports
 from mars_map.ui.parts import AGAINST_WEIGHT
+from mars_map.ui.session import session_section
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import fact_table
 from mars_map.web import service
+from mars_map.web.params import query_string
 
 
 def hits_table(result: Result) -> None:
@@ -100,12 +103,33 @@ def _mix(tile: str) -> None:
         )
 
 
-def export_tab(result: Result | None) -> None:
-    """Offer the hits and the heat map as files; each is made when it is asked for."""
-    if result is None:
+def export_tab(state: PageState, result: Result | None, *, held_back: bool = False) -> None:
+    """Offer the result as files, what to cite, its addresses for other programs, and the session.
+
+    held_back: whether there is an answer that is not shown, because the words were never taught.
+    """
+    if held_back:
+        st.caption("No hits are shown; the note below the words says why.")
+    elif result is None:
         st.caption("Search for something first; then its hits can be taken away from here.")
-        return
-    _offer(result)
+    else:
+        _offer(result)
+        with st.expander("What to cite"):
+            st.code(citation_text(Provenance(result)), language=None, wrap_lines=True)
+        _addresses(result)
+    session_section(state)
+
+
+def _addresses(result: Result) -> None:
+    """Tell under which addresses QGIS and other programs find this result on the running server."""
+    base = str(st.context.url or "").split("?")[0].rstrip("/")
+    query = query_string(result.query)
+    with st.expander("As layers in QGIS"):
+        st.caption("Heat map and basemaps: Layer, Add WMS/WMTS Layer, New, URL:")
+        st.code(f"{base}/mars/wmts?{query}", language=None, wrap_lines=True)
+        st.caption("Hits: Layer, Add WFS / OGC API Features Layer, New, URL:")
+        st.code(f"{base}/mars/ogc?{query}", language=None, wrap_lines=True)
+        st.caption("They answer as long as this server runs; [all routes](mars/docs).")
 
 
 def _offer(result: Result) -> None:

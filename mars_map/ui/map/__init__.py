@@ -147,6 +147,11 @@ def labelled(
     )
 
 
+def save_session(format: Format, text: str) -> None:
+    """Draw what saves a session, to whose text the browser adds the view."""
+    _exports(key="mars-session", data={"query": "", "formats": [format | {"text": text}]})
+
+
 def exports(
     query: Query, formats: list[Format], *, extra: str = "", key: str = "mars-exports"
 ) -> None:

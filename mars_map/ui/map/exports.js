@@ -20,7 +20,7 @@ export function render({ data, parentElement }) {
   return () => lists.delete(parentElement);
 }
 
-/** format: `{key, title, use, name}`. */
+/** format: `{key, title, use, name}`; with `text` the file is here already, but for the view. */
 function row(format, query) {
   const said = element("small", { textContent: format.use });
   said.setAttribute("role", "status");
@@ -38,9 +38,7 @@ async function save(format, query, button, said) {
   said.classList.remove("mm-error");
   said.textContent = "Making the file…";
   try {
-    const response = await fetch(route(`export/${format.key}`, query));
-    if (!response.ok) throw new Error((await response.json()).error);
-    const file = await response.blob();
+    const file = format.text ? sessionFile(format.text) : await made(format, query);
     download(file, format.name);
     said.textContent = `${format.name}, ${sizeOf(file.size)}`;
   } catch (error) {
@@ -48,6 +46,18 @@ async function save(format, query, button, said) {
     said.textContent = error.message || "The server does not answer; check that it still runs.";
   }
   button.disabled = false;
+}
+
+async function made(format, query) {
+  const response = await fetch(route(`export/${format.key}`, query));
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response.blob();
+}
+
+/** A session with what only the browser knows: where the map looks and how it is drawn. */
+function sessionFile(text) {
+  const session = { ...JSON.parse(text), view: location.hash.slice(1) };
+  return new Blob([JSON.stringify(session, null, 1)], { type: "application/json" });
 }
 
 function download(file, name) {
