@@ -1,4 +1,4 @@
-"""The session as a file: saved from the Export tab with the view of the browser, opened there too."""
+"""The session as a file: saved from the Export tab with the view of the browser, and opened."""
 
 import copy
 
