@@ -18,7 +18,7 @@ from mars_map.analysis.effects import (
     rotated,
 )
 from mars_map.analysis.own import read_own
-from mars_map.analysis.why import Explainer, Measured, distribution
+from mars_map.analysis.why import Explainer, Measured
 from mars_map.cli import main
 from mars_map.covariates import COVARIATES, Covariate, Covariates
 from mars_map.errors import MarsMapError
@@ -169,10 +169,10 @@ def test_the_same_question_has_the_same_answer(covariates):
     assert first == second
 
 
-def test_distributions_add_up(covariates):
+def test_distributions_add_up(explainer, covariates):
     hits = clusters(np.random.default_rng(8), 20, 300)
-    for name in COVARIATES:
-        spread = distribution(answer(hits), covariates(name))
+    for name, covariate in COVARIATES.items():
+        spread = explainer.distribution(answer(hits), Measured(covariate, covariates(name)))
         assert spread.hits.sum() == pytest.approx(1) and spread.ground.sum() == pytest.approx(1)
         assert (np.diff(spread.edges) > 0).all()
 
@@ -187,7 +187,8 @@ def test_plots_say_what_the_figures_say_and_escape_names(explainer, covariates):
     assert drawn.count('<div class="clear"') == clear > 1
     comparison = found(explanation, "elevation")
     assert "large difference" in figures(comparison)
-    picture = chart(distribution(answer(hits), values), comparison).to_dict()
+    spread = explainer.distribution(answer(hits), Measured(OWN, values))
+    picture = chart(spread, comparison).to_dict()
     assert len(picture["layer"]) == 3
 
 

@@ -24,6 +24,7 @@ evidence. Two answers to that are taken together, and the interval reaches as fa
 `docs/analysis.md` tells how often such intervals held a difference that was known to be none.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ class Ground(NamedTuple):
     values: NDArray[np.float32]
     """Known values, ascending, (n,)."""
     area: NDArray[np.float64]
-    """Area up to and with each of them, (n,)."""
+    """Area before each of them, and of all of them at the end, (n + 1,)."""
 
     @classmethod
     def of(cls, values: NDArray[np.float32], area: NDArray[np.float64]) -> "Ground":
@@ -63,15 +64,14 @@ class Ground(NamedTuple):
         known = np.isfinite(values)
         values, area = values[known], area[known]
         order = np.argsort(values)
-        return cls(values[order], np.cumsum(area[order]))
+        return cls(values[order], np.append(0.0, np.cumsum(area[order])))
 
     def share_below(self, values: NDArray, side: str = "left") -> NDArray[np.float64]:
         """Return the share of the ground with less than each value; with `side="right"`, or equal.
 
         values: (m,) without nan.
         """
-        count = np.searchsorted(self.values, values, side=side)
-        return np.append(0.0, self.area)[count] / self.area[-1]
+        return self.area[np.searchsorted(self.values, values, side=side)] / self.area[-1]
 
     def standing(self, values: NDArray) -> NDArray[np.float64]:
         """Return where values stand in the ground, from -1 (least) to 1 (greatest); nan for nan."""
@@ -79,13 +79,15 @@ class Ground(NamedTuple):
         found = np.full(len(values), np.nan)
         if not len(self.values):
             return found
-        below, upto = (self.share_below(values[known], side) for side in ("left", "right"))
-        found[known] = below + upto - 1.0
+        # In ascending order a million are found ten times faster than as they come.
+        ascending, place = np.unique(values[known], return_inverse=True)
+        below, upto = (self.share_below(ascending, side) for side in ("left", "right"))
+        found[known] = (below + upto - 1.0)[place]
         return found
 
     def quantiles(self, shares: NDArray) -> NDArray[np.float32]:
         """Return the values below which these shares of the area lie."""
-        place = np.searchsorted(self.area, np.asarray(shares) * self.area[-1])
+        place = np.searchsorted(self.area[1:], np.asarray(shares) * self.area[-1])
         return self.values[np.minimum(place, len(self.values) - 1)]
 
     def greatest_gap(self, other: "Ground") -> float:
@@ -156,12 +158,12 @@ def deltas(
 
 
 def rotated(
-    standings: NDArray[np.float64], grid: Grid, hits: NDArray[np.int64]
+    standings: Sequence[NDArray[np.floating]], grid: Grid, hits: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return the deltas of the hits turned to random places, (c, ROTATIONS).
 
-    standings: of all tiles of the grid, (c, n_tiles), nan where unknown. hits: (k,) numbers. A turn
-    that brings no hit to known ground gives nan. The seed is fixed.
+    standings: of all tiles of the grid, c arrays (n_tiles,), nan where unknown. hits: (k,) numbers.
+    A turn that brings no hit to known ground gives nan. The seed is fixed.
     """
     from scipy.spatial.transform import Rotation
 

@@ -161,16 +161,33 @@ class Explainer:
         measured += extra
         ground += [_Sorted.of(result, one.values) for one in extra]
         grid, hits = result.index.grid, result.hits
-        standings = np.array([one.standings for one in ground])
+        standings = [one.standings for one in ground]
         lon, lat = (axis[hits] for axis in grid.centers)
         turned = None if _is_limited(result) or not len(hits) else rotated(standings, grid, hits)
-        found = deltas(standings[:, hits], grid.areas_km2[hits], patch_numbers(lon, lat), turned)
+        of_hits = np.array([one[hits] for one in standings])
+        found = deltas(of_hits, grid.areas_km2[hits], patch_numbers(lon, lat), turned)
         comparisons = [
             _comparison(result, one, place.ground, delta)
             for one, place, delta in zip(measured, ground, found, strict=True)
         ]
         comparisons.sort(key=lambda c: (not c.delta.is_clear, -abs(np.nan_to_num(c.delta.value))))
         return Explanation(tuple(comparisons), len(hits), _against(result))
+
+    def distribution(self, result: Result, one: Measured) -> Distribution:
+        """Return how a covariate spreads among hits and ground.
+
+        The bins reach from 0.5 to 99.5 % of the ground, and as far as 0.5 to 99.5 % of the hits.
+        Raises ValueError where no tile of the ground has a value.
+        """
+        own = one.covariate.name not in COVARIATES
+        ground = _ground(result, one.values) if own else self._sorted(result, one).ground
+        hits = Ground.of(one.values[result.hits], result.index.grid.areas_km2[result.hits])
+        ends = np.concatenate(
+            [of.quantiles(np.array([0.005, 0.995])) for of in (ground, hits) if len(of.values)]
+        ).astype(float)
+        low, high = ends.min(), ends.max()
+        edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+        return Distribution(edges, _shares(hits, edges), _shares(ground, edges))
 
     def _sorted(self, result: Result, one: Measured) -> "_Sorted":
         if _is_limited(result):
@@ -197,23 +214,6 @@ class _Sorted(NamedTuple):
 
 def _masked(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.where(mask, values, np.float32(np.nan))
-
-
-def distribution(result: Result, values: NDArray[np.float32]) -> Distribution:
-    """Return how a covariate, (n_tiles,), spreads among hits and ground.
-
-    The bins reach from 0.5 to 99.5 % of the ground, and as far as 0.5 to 99.5 % of the hits. Raises
-    ValueError where no tile of the ground has a value.
-    """
-    area = result.index.grid.areas_km2
-    ground = _ground(result, values)
-    hits = Ground.of(values[result.hits], area[result.hits])
-    ends = np.concatenate(
-        [one.quantiles(np.array([0.005, 0.995])) for one in (ground, hits) if len(one.values)]
-    ).astype(float)
-    low, high = ends.min(), ends.max()
-    edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
-    return Distribution(edges, _shares(hits, edges), _shares(ground, edges))
 
 
 def _ground(result: Result, values: NDArray[np.float32]) -> Ground:

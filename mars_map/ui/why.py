@@ -13,7 +13,6 @@ from mars_map.analysis.why import (
     Explainer,
     Explanation,
     Measured,
-    distribution,
 )
 from mars_map.errors import MarsMapError
 from mars_map.search import Engine, Query, Result
@@ -155,8 +154,10 @@ def _plot(result: Result, explanation: Explanation, own: dict[str, Measured]) ->
     comparison = next(one for one in explanation.comparisons if one.covariate.name == chosen)
     line = figures(comparison)
     if not np.isnan(comparison.delta.value):
-        values = own[chosen].values if chosen in own else service().engine.covariate(chosen)
-        st.altair_chart(chart(distribution(result, values), comparison), alt=line)
+        engine = service().engine
+        measured = own.get(chosen) or Measured(comparison.covariate, engine.covariate(chosen))
+        spread = _explainer(engine).distribution(result, measured)
+        st.altair_chart(chart(spread, comparison), alt=line)
     st.caption(plain(f"{line}. Source: {comparison.covariate.source}.", 700))
 
 
