@@ -32,6 +32,7 @@ from mars_map.planet.grid import EqualAreaGrid, RegularGrid
 from mars_map.planet.regions import Box, LatitudeBand
 from mars_map.search import Engine, Query
 from mars_map.ui.map import FILES
+from mars_map.web.compare import Other, read_other
 from mars_map.web.routes import routes
 from tests.conftest import WordEncoder, make_index
 
@@ -243,3 +244,38 @@ def test_units_come_as_geojson(client):
     assert sum(one["properties"]["tiles"] for one in collection["features"]) == 100
     saved = client.get("/mars/export/gpkg?q=dunes&k=100&as=units")
     assert "mars-dunes-units.gpkg" in saved.headers["content-disposition"]
+
+
+@pytest.fixture
+def two_indexes(small_service, small_index, tmp_path, monkeypatch):
+    """The small index and one of other tiles by the same model, both offered."""
+    folders = {"small": small_index.folder, "coarse": tmp_path / "coarse"}
+    other = Engine(make_index(folders["coarse"], RegularGrid(10.0, -80, 80)), WordEncoder())
+    monkeypatch.setattr(type(small_service), "folders", folders)
+    monkeypatch.setattr(small_service, "_others", {"coarse": other})
+    return other
+
+
+def test_a_query_is_compared_with_itself_on_another_index(two_indexes, client, small_engine):
+    address = {"q": "dunes", "k": "100", "b": "q=dunes&index=coarse"}
+    answer = client.get("/mars/compare", params=address).json()
+    assert answer["spearman"]["value"] > 0.8
+    a = small_engine.search(Query("dunes", top_k=100))
+    # As much ground, not as many tiles.
+    wanted = round(100 * two_indexes.index.n_tiles / a.index.n_tiles)
+    found = compare(a, two_indexes.search(Query("dunes", top_k=wanted)))
+    assert answer["jaccard"] == found.jaccard
+    assert client.get("/mars/difference.png", params=address).status_code == 200
+
+
+def test_tiles_of_one_index_mean_nothing_on_another(two_indexes, client):
+    reply = client.get("/mars/compare", params={"q": "dunes", "b": "like=r010c0010&index=coarse"})
+    assert reply.status_code == 400
+    assert "compare words" in reply.json()["error"]
+    reply = client.get("/mars/compare", params={"q": "dunes", "b": "q=dunes&index=none"})
+    assert "no index" in reply.json()["error"]
+
+
+def test_the_other_query_comes_back_from_an_address():
+    for other in (Other(Query("dunes & ice")), Other(Query.like("r010c0010"), "coarse")):
+        assert read_other(other.address) == other

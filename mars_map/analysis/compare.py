@@ -175,15 +175,19 @@ def compare(a: "Result", b: "Result") -> Comparison:
     return Comparison(a, b, sides, searched, percentiles)
 
 
-def counterpart(a: "Result", b: "Query") -> "Query":
+def counterpart(a: "Result", b: "Query", n_tiles: int | None = None) -> "Query":
     """Return the second query in the place of the first: its region and filters, as many hits.
 
     So the sets of hits are of one size, and none is missing only because nobody looked there.
+    n_tiles: tiles of the second one's index, if it has another: then as much ground is hit.
     """
+    from mars_map.search.query import MAX_TOP_K
+
+    wanted = len(a.hits) * (n_tiles or a.index.n_tiles) / a.index.n_tiles
     return b.with_(
         region=a.query.region,
         filters=a.query.filters,
-        top_k=max(len(a.hits), 1),
+        top_k=min(max(round(wanted), 1), MAX_TOP_K),
         threshold=None,
     )
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from mars_map.analysis.compare import Comparison, Correlation, Which, counterpart
+from mars_map.analysis.compare import Comparison, Correlation, Which
 from mars_map.errors import MarsMapError
 from mars_map.export import EXPORTERS, TABLES, Compared, file_name
 from mars_map.search import Query, Result
@@ -15,7 +15,7 @@ from mars_map.ui.map import Compare, Format, exports
 from mars_map.ui.state import COMPARE_MODES, PageState, page_state
 from mars_map.ui.text import fact_table, plain
 from mars_map.web import service
-from mars_map.web.compare import OTHER_PARAM, compare_queries
+from mars_map.web.compare import OTHER_PARAM, Other, compare_queries, on_index, place_other
 from mars_map.web.params import query_string
 
 RECENT = 6
@@ -23,6 +23,7 @@ RECENT = 6
 SETS: dict[Which, str] = {"both": "Both", "only-a": "Only A", "only-b": "Only B"}
 MODES = {"swipe": "Swipe", "side": "Side by side", "difference": "Difference"}
 WORDS, CHOSEN, MODE = "mars-other", "mars-other-recent", "mars-compare-mode"
+INDEX = "mars-other-index"
 SET, TABLE = "mars-compare-set", "mars-compare-table"
 
 
@@ -48,7 +49,7 @@ def compare_tab(state: PageState, result: Result | None) -> None:
     _doubt(found.b)
     _mode(state)
     _agreement(found)
-    _sets(found)
+    _sets(found, state.compared)
 
 
 def compare_data(state: PageState, result: Result | None) -> Compare | None:
@@ -56,15 +57,15 @@ def compare_data(state: PageState, result: Result | None) -> Compare | None:
     if result is None or state.compared is None:
         return None
     try:
-        other = counterpart(result, state.compared)
         compare_queries(result.query, state.compared)
+        other = place_other(result, state.compared)
     except MarsMapError:
         # The tab says why.
         return None
     return Compare(
         mode=state.compare_mode,
         query=query_string(result.query),
-        other=query_string(other),
+        other=other.address,
         names=[result.query.label, other.label],
     )
 
@@ -75,13 +76,13 @@ def _choose_other(state: PageState) -> None:
         # Emptied, so that what is compared stands in one place.
         st.session_state[WORDS] = ""
         if words:
-            _compare_with(lambda: Query(words))
+            _compare_with(lambda: Other(Query(words)))
 
     def take() -> None:
         number = st.session_state[CHOSEN]
         st.session_state[CHOSEN] = None
         if number is not None:
-            _compare_with(lambda: others[number])
+            _compare_with(lambda: Other(others[number]))
 
     st.text_input(
         "Compare with",
@@ -100,6 +101,23 @@ def _choose_other(state: PageState) -> None:
             key=CHOSEN,
             on_change=take,
         )
+    _other_indexes(state)
+
+
+def _other_indexes(state: PageState) -> None:
+    """Offer the same words on the other indexes that are open."""
+    names = [name for name in service().folders if name != service().index_name]
+    if not names or state.compared is not None:
+        return
+
+    def take() -> None:
+        name = st.session_state[INDEX]
+        st.session_state[INDEX] = None
+        if name and state.query:
+            query = state.query.subject
+            _compare_with(lambda: Other(query, name))
+
+    st.pills("The same on another index", names, format_func=plain, key=INDEX, on_change=take)
 
 
 def _others(state: PageState) -> list[Query]:
@@ -110,32 +128,34 @@ def _others(state: PageState) -> list[Query]:
     return list(newest)[:RECENT]
 
 
-def _compare_with(make: Callable[[], Query]) -> None:
+def _compare_with(make: Callable[[], Other]) -> None:
     state = page_state()
     try:
-        query = make()
-        service().search(query)
+        other = make()
+        with on_index(other):
+            service().search(other.query)
     except MarsMapError as error:
         state.problem = str(error)
     else:
-        state.compared = query.subject
+        state.compared = other.subject
 
 
-def _heading(a: Query, b: Query) -> None:
+def _heading(a: Query, b: Other) -> None:
     st.markdown(
         f":red[**A**] {plain(a.label, 60)}  \n:blue[**B**] {plain(b.label, 60)}",
         help="The present query, and the one that it is compared with.",
     )
     with st.container(horizontal=True):
-        st.button("Exchange", on_click=_exchange, icon=":material/swap_horiz:", type="tertiary")
+        if not b.index:
+            st.button("Exchange", on_click=_exchange, icon=":material/swap_horiz:", type="tertiary")
         st.button("Stop comparing", on_click=_stop, icon=":material/close:", type="tertiary")
 
 
 def _exchange() -> None:
     state = page_state()
     if state.query and state.compared:
-        a, b = state.query, state.compared
-        state.compared = a.subject
+        a, b = state.query, state.compared.query
+        state.compared = Other(a.subject)
         state.ask(parts=b.parts, yes=b.yes, no=b.no, prompts=b.prompts)
 
 
@@ -210,7 +230,7 @@ DEGREES = ((0.8, "nearly everywhere"), (0.5, "by and large"), (0.2, "somewhat"),
 """Least correlations and how they are called."""
 
 
-def _sets(found: Comparison) -> None:
+def _sets(found: Comparison, other: Other) -> None:
     which = st.segmented_control(
         "Hits",
         get_args(Which),
@@ -239,13 +259,8 @@ def _sets(found: Comparison) -> None:
             )
             for key in TABLES
         ]
-        extra = query_extra(which, found.b.query)
+        extra = urlencode({"as": which, OTHER_PARAM: other.address})
         exports(found.a.query, formats, extra=extra, key="mars-compare-exports")
-
-
-def query_extra(which: Which, other: Query) -> str:
-    """Return the address parameters that name a set of hits."""
-    return urlencode({"as": which, OTHER_PARAM: query_string(other)})
 
 
 def _table(found: Comparison, which: Which) -> None:

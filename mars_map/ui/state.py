@@ -19,13 +19,12 @@ from mars_map.errors import MarsMapError, QueryError
 from mars_map.planet.regions import Region
 from mars_map.search import Filter, Part, Query
 from mars_map.search.query import DEFAULT_TOP_K
-from mars_map.web.compare import OTHER_PARAM, other_query
+from mars_map.web.compare import OTHER_PARAM, Other, read_other
 from mars_map.web.indexes import INDEX_PARAM, choose_index, folder_of
 from mars_map.web.params import (
     Params,
     has_subject,
     query_from_params,
-    query_string,
     query_to_params,
 )
 from mars_map.web.service import service
@@ -73,8 +72,8 @@ class PageState:
     """Whether the map outlines the units of the hits."""
     least_km2: float = 0.0
     """Smallest area of a unit, square kilometres."""
-    compared: Query | None = None
-    """The query that the present one is compared with, without limits; None for none."""
+    compared: Other | None = None
+    """What the present query is compared with, without limits; None for nothing."""
     compare_mode: str = COMPARE_MODES[0]
     """How the map compares them."""
     go: tuple[int, int] | None = None
@@ -243,7 +242,7 @@ class PageState:
         if self.units_shown:
             params[UNITS_PARAM] = [f"{self.least_km2:.12g}"]
         if self.compared:
-            params[OTHER_PARAM] = [query_string(self.compared)]
+            params[OTHER_PARAM] = [self.compared.address]
             if self.compare_mode != COMPARE_MODES[0]:
                 params[MODE_PARAM] = [self.compare_mode]
         return params | ({TILE_PARAM: [self.tile]} if self.tile else {})
@@ -255,7 +254,7 @@ class PageState:
         if self.units_shown:
             self.least_km2 = check_least(least_area(params[UNITS_PARAM][-1]))
         if OTHER_PARAM in params:
-            self.compared = other_query(params[OTHER_PARAM][-1]).subject
+            self.compared = read_other(params[OTHER_PARAM][-1]).subject
             self.tab = "Compare"
         mode = [*params.get(MODE_PARAM, ()), ""][0]
         self.compare_mode = mode if mode in COMPARE_MODES else COMPARE_MODES[0]

@@ -1,8 +1,10 @@
 """Two queries compared, over HTTP: agreement, sets of hits, the picture of the difference."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import cast, get_args
-from urllib.parse import parse_qs
+from typing import NamedTuple, cast, get_args
+from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,8 +20,9 @@ from mars_map.maps.difference import (
 )
 from mars_map.maps.raster import check_polar_tile
 from mars_map.planet.polar import Pole
-from mars_map.search import Query
-from mars_map.web.params import query_from_params, query_from_request
+from mars_map.search import Query, Result
+from mars_map.web.indexes import INDEX_PARAM, chosen_index
+from mars_map.web.params import query_from_params, query_from_request, query_string
 from mars_map.web.polar import polar_address
 from mars_map.web.rasters import picture_reply
 from mars_map.web.replies import json_reply
@@ -29,6 +32,31 @@ KEPT = 4
 """Comparisons that are kept; one of 1.44 million tiles takes 15 MB."""
 OTHER_PARAM = "b"
 """Address parameter that holds the other query's own address parameters."""
+
+
+class Other(NamedTuple):
+    """What a query is compared with."""
+
+    query: Query
+    """The other query."""
+    index: str = ""
+    """Name of the index that it searches; the first one's where there is no name."""
+
+    @property
+    def subject(self) -> "Other":
+        """The same without limits, which are always those of the first query."""
+        return self._replace(query=self.query.subject)
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return f"{self.query.label} ({self.index})" if self.index else self.query.label
+
+    @property
+    def address(self) -> str:
+        """Its address parameters; `read_other` reads them back."""
+        index = {INDEX_PARAM: self.index} if self.index else {}
+        return "&".join(filter(None, [query_string(self.query), urlencode(index)]))
 
 
 def comparison(request: Request) -> Response:
@@ -50,14 +78,13 @@ def difference(request: Request) -> Response:
     The planet in plate carrée: red where the query ranks the ground higher than the other does,
     blue where it is the other way round.
     """
-    a, b = (_without_hits(query) for query in queries_of(request))
-    return picture_reply(request, ("difference", a, b), _difference_picture)
+    key = ("difference", *_colours_of(request))
+    return picture_reply(request, key, _difference_picture)
 
 
 def polar_difference(request: Request) -> Response:
     """Answer `/mars/polar/{pole}/difference/{z}/{x}/{y}.png?{query}&b=` with a tile of it."""
-    a, b = (_without_hits(query) for query in queries_of(request))
-    key = ("polar difference", a, b, *polar_address(request))
+    key = ("polar difference", *_colours_of(request), *polar_address(request))
     return picture_reply(request, key, _polar_tile)
 
 
@@ -66,46 +93,71 @@ def compared(request: Request) -> Comparison:
     return compare_queries(*queries_of(request))
 
 
-def queries_of(request: Request) -> tuple[Query, Query]:
-    """Return the query of an address and the other one in its place. Raises QueryError."""
+def queries_of(request: Request) -> tuple[Query, Other]:
+    """Return the query of an address and the other one. Raises QueryError."""
     text = request.query_params.get(OTHER_PARAM, "")
-    return query_from_request(request), other_query(text)
+    return query_from_request(request), read_other(text)
 
 
-def other_query(text: str) -> Query:
-    """Read a query from its own address parameters, such as "q=dunes". Raises like
-    `query_from_params`, and QueryError for nothing.
+def read_other(text: str) -> Other:
+    """Read a query from its own address parameters, such as "q=dunes" or "q=dunes&index=planet".
+
+    Raises like `query_from_params`, and QueryError for nothing.
     """
     if not text.strip("?& "):
         raise QueryError("Name a second query in b, such as b=q%3Ddunes.")
-    return query_from_params(parse_qs(text.removeprefix("?")))
+    params = parse_qs(text.removeprefix("?"))
+    return Other(query_from_params(params), params.get(INDEX_PARAM, [""])[-1])
 
 
-def compare_queries(a: Query, b: Query) -> Comparison:
+def compare_queries(a: Query, b: Other) -> Comparison:
     """Compare the answers to two queries, the other one searched where the first is.
 
-    The last few are kept. Raises like `Service.search` and `compare`.
+    The last few are kept. Raises like `Service.search` and `compare`, and QueryError for another
+    index and anything but words.
     """
     return _compare(a, b, service().index.digest)
 
 
+def place_other(first: Result, b: Other) -> Other:
+    """Return the other query as it is searched: where the first one is, for as much ground."""
+    with on_index(b):
+        return b._replace(query=counterpart(first, b.query, service().index.n_tiles))
+
+
+@contextmanager
+def on_index(b: Other) -> Iterator[None]:
+    """Search the index of the other query. Raises QueryError for what means nothing there."""
+    if not b.index or b.index == service().index_name:
+        yield
+        return
+    if any(part.kind != "text" for part in b.query.active) or b.query.yes or b.query.no:
+        raise QueryError("Another index has other tiles and pictures; compare words with it.")
+    with chosen_index(b.index):
+        yield
+
+
 @lru_cache(maxsize=KEPT)
-def _compare(a: Query, b: Query, _digest: str) -> Comparison:
+def _compare(a: Query, b: Other, _digest: str) -> Comparison:
     first = service().search(a)
-    return compare(first, service().search(counterpart(first, b)))
+    other = place_other(first, b)
+    with on_index(b):
+        second = service().search(other.query)
+    return compare(first, second)
 
 
-def _without_hits(query: Query) -> Query:
-    """Return a query without what changes no colour: top-k and threshold."""
-    return query.subject.with_(region=query.region, filters=query.filters)
+def _colours_of(request: Request) -> tuple[Query, Other]:
+    """Return both queries without what changes no colour: top-k and threshold."""
+    a, b = queries_of(request)
+    return a.subject.with_(region=a.region, filters=a.filters), b.subject
 
 
-def _difference_picture(a: Query, b: Query) -> Picture:
+def _difference_picture(a: Query, b: Other) -> Picture:
     found = compare_queries(a, b)
     return Picture(difference_png(found.percentiles, found.grid), "image/png")
 
 
-def _polar_tile(a: Query, b: Query, pole: Pole, z: int, x: int, y: int) -> Picture:
+def _polar_tile(a: Query, b: Other, pole: Pole, z: int, x: int, y: int) -> Picture:
     check_polar_tile(z, x, y)
     found = compare_queries(a, b)
     picture = polar_difference_png(found.percentiles, found.grid, pole, (z, x, y))

@@ -4,6 +4,7 @@
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
+import { Grid } from "./mars.js";
 import { PLANET, poleOf } from "./polar.js";
 import { ask, element, footprints, route, template } from "./server.js";
 
@@ -105,7 +106,15 @@ export class Comparison {
     if (drawn.query === query) return;
     drawn.query = query;
     const [found] = await Promise.all([query ? footprints(query) : null, drawn.heat.show(query)]);
-    if (drawn.query === query) drawn.hits.show(this.boxes(found?.tiles ?? []), this.colour("--mm-hit"));
+    const grid = query ? await this.gridOf(query) : this.map.grid;
+    if (drawn.query !== query) return;
+    drawn.hits.show(this.boxes(found?.tiles ?? [], grid), this.colour("--mm-hit"));
+  }
+
+  /** The grid of the other query, which may search another index. */
+  async gridOf(query) {
+    const index = new URLSearchParams(query).get("index");
+    return index ? new Grid((await ask("index", `index=${encodeURIComponent(index)}`)).grid) : this.map.grid;
   }
 
   async drawDifference(query, current) {
@@ -117,9 +126,9 @@ export class Comparison {
     if (found) this.explain(found);
   }
 
-  boxes(tiles) {
+  boxes(tiles, grid = this.map.grid) {
     const boxes = new Float64Array(tiles.length * 4);
-    tiles.forEach((tile, i) => boxes.set(this.map.grid.bounds(tile), i * 4));
+    tiles.forEach((tile, i) => boxes.set(grid.bounds(tile), i * 4));
     return boxes;
   }
 

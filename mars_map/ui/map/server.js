@@ -7,7 +7,7 @@ export function route(path, query = "") {
   const address = new URL(path, ROOT);
   address.search = query;
   const index = new URLSearchParams(location.search).get("index");
-  if (index) address.searchParams.append("index", index);
+  if (index && !address.searchParams.has("index")) address.searchParams.append("index", index);
   return address.href;
 }
 
