@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mars_map import settings
+from mars_map.cli import main
 from mars_map.encoders import checkpoint, load_image_encoder, load_text_encoder
 from mars_map.encoders.hub import locate, stated_sha256
 from mars_map.encoders.preprocessing import openclip_preprocessing, transformers_preprocessing
@@ -442,7 +444,7 @@ def test_a_pickle_with_a_payload_is_refused_and_not_run(broken, tmp_path, plain_
     path, mark = broken / "open_clip_pytorch_model.bin", tmp_path / "ran"
     content = {"state_dict": {"visual.proj": _Payload(f"touch {mark}")}}
     if plain_pickle:
-        path.write_bytes(pickle.dumps(content))
+        path.write_bytes(pickle.dumps(content, protocol=2))
     else:
         torch.save(content, path)
     with pytest.raises(ModelError, match="could run a program"):
@@ -464,6 +466,20 @@ def test_a_folder_that_is_not_there_and_a_precision_that_is_not_known(small, tmp
         load_text_encoder(small, "float8")
     with pytest.raises(ModelError, match="int8 is for the words"):
         load_image_encoder(small, "int8")
+
+
+def test_the_shell_describes_a_model_and_measures_its_words(small):
+    asked = ["model", str(small), "--agreement", "--json"]
+    told = json.loads(CliRunner().invoke(main, asked, catch_exceptions=False).stdout)
+    assert (told["model"], told["layout"], told["dimensions"]) == ("small", "openclip", 32)
+    assert told["sha256"] == stated_sha256(small) and told["pixels"] == 56
+    exact, *fast = told["agreement"]
+    assert exact["least"] > 0.999999 and exact["sentences"] == 240
+    assert [row["precision"] for row in fast] == ["bfloat16", "int8"]
+    assert all(0.999 < row["least"] <= row["mean"] < 1 for row in fast)
+    assert "quick_gelu" in CliRunner().invoke(main, ["model", str(small)]).stdout
+    refused = CliRunner().invoke(main, ["model", str(small / "nowhere")])
+    assert refused.exit_code == 1 and "no model folder" in refused.stderr
 
 
 def test_models_of_the_hub_may_be_named_in_a_list_of_folders(monkeypatch):

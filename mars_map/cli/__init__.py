@@ -13,6 +13,7 @@ from mars_map.cli.analysing import why
 from mars_map.cli.building import build_command, build_default
 from mars_map.cli.evaluating import evaluate
 from mars_map.cli.indexes import export_index, import_command, synthesize
+from mars_map.cli.models import model_command
 from mars_map.cli.pairs import pairs
 from mars_map.cli.searching import info, search, similar, verify
 from mars_map.cli.training import train
@@ -62,5 +63,6 @@ for _command in (
     import_command,
     export_index,
     synthesize,
+    model_command,
 ):
     main.add_command(_command)

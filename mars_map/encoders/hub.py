@@ -13,6 +13,8 @@ from mars_map.errors import ModelError
 
 Kind = Literal["compact", "openclip", "transformers"]
 
+CLIP_VOCABULARY_SOURCE = "openai/clip-vit-large-patch14"
+"""A repository that has CLIP's `tokenizer.json`, for checkpoints that bring none."""
 TIMEOUT_S = 10
 """Seconds that the hub has to answer."""
 PREFIXES = ("hf-hub", "hf")
@@ -177,9 +179,9 @@ def by_hand(repository: str) -> str:
     """Return the sentence that says how to bring a model's files without a network."""
     return (
         f'The Hugging Face hub cannot be reached, and "{repository}" is not on this machine yet; '
-        f"fetch {OPENCLIP_CONFIG} (or {CONFIG} and {PREPROCESSING_FILES[0]}), the .safetensors "
-        f"weights and tokenizer.json from huggingface.co/{repository} elsewhere, put them into one "
-        "folder, and name that folder as the model."
+        f"elsewhere, fetch {OPENCLIP_CONFIG} (or {CONFIG} and {PREPROCESSING_FILES[0]}), the "
+        f".safetensors weights and tokenizer.json from huggingface.co/{repository} (without one: "
+        f"that of {CLIP_VOCABULARY_SOURCE}), put them into one folder, and name that as the model."
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mars_map.encoders.hub import repository_files
+from mars_map.encoders.hub import CLIP_VOCABULARY_SOURCE, repository_files
 from mars_map.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ CLIP_MERGES = 49152 - 256 - 2
 """How many of its lines count."""
 CLIP_PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """Where CLIP cuts a text before it looks for pieces."""
-VOCABULARY_SOURCE = "openai/clip-vit-large-patch14"
-"""A repository that has CLIP's `tokenizer.json`, for checkpoints that bring none."""
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -46,7 +44,7 @@ class ClipTokenizer:
         if None in ends:
             raise ModelError(
                 f'The tokenizer in "{folder}" is not CLIP\'s: it lacks "{START}" or "{END}"; use '
-                f"tokenizer.json of {VOCABULARY_SOURCE}."
+                f"tokenizer.json of {CLIP_VOCABULARY_SOURCE}."
             )
         self._start, self._end = ends
 
@@ -127,7 +125,7 @@ def _clip_vocabulary(folder: Path, fetch: bool) -> "Tokenizer":
         return Tokenizer.from_file(str(path))
     raise ModelError(
         f'The model in "{folder}" brings no tokenizer; put tokenizer.json of '
-        f"huggingface.co/{VOCABULARY_SOURCE} beside its weights."
+        f"huggingface.co/{CLIP_VOCABULARY_SOURCE} beside its weights."
     )
 
 
@@ -142,12 +140,12 @@ def _fetched_vocabulary() -> Path | None:
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HTTPError
 
-    known = try_to_load_from_cache(VOCABULARY_SOURCE, "tokenizer.json")
+    known = try_to_load_from_cache(CLIP_VOCABULARY_SOURCE, "tokenizer.json")
     if isinstance(known, str):
         return Path(known)
     try:
-        repository_files(VOCABULARY_SOURCE)
-        return Path(hf_hub_download(VOCABULARY_SOURCE, "tokenizer.json"))
+        repository_files(CLIP_VOCABULARY_SOURCE)
+        return Path(hf_hub_download(CLIP_VOCABULARY_SOURCE, "tokenizer.json"))
     except (HTTPError, OSError):
         return None
 
