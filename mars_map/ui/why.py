@@ -1,7 +1,6 @@
 """Why here: what hits have in common that other ground has not, with plots and own covariates."""
 
 import html
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,15 +9,15 @@ import streamlit as st
 from mars_map.analysis.why import (
     Comparison,
     Distribution,
-    Explainer,
     Explanation,
     Measured,
 )
 from mars_map.errors import MarsMapError
-from mars_map.search import Engine, Query, Result
+from mars_map.search import Query, Result
 from mars_map.ui.text import plain
 from mars_map.ui.uploads import on_disk
 from mars_map.web import service
+from mars_map.web.why import explainer
 
 if TYPE_CHECKING:
     import altair as alt
@@ -156,7 +155,7 @@ def _plot(result: Result, explanation: Explanation, own: dict[str, Measured]) ->
     if not np.isnan(comparison.delta.value):
         engine = service().engine
         measured = own.get(chosen) or Measured(comparison.covariate, engine.covariate(chosen))
-        spread = _explainer(engine).distribution(result, measured)
+        spread = explainer(engine).distribution(result, measured)
         st.altair_chart(chart(spread, comparison), alt=line)
     st.caption(plain(f"{line}. Source: {comparison.covariate.source}.", 700))
 
@@ -220,14 +219,9 @@ def _explanation(result: Result, own: dict[str, Measured]) -> Explanation:
     known = st.session_state.get(ANSWER_KEY)
     if known is None or known[0] != key:
         with st.spinner("Comparing with the planet…"):
-            found = _explainer(service().engine).explain(result, list(own.values()))
+            found = explainer(service().engine).explain(result, list(own.values()))
         known = st.session_state[ANSWER_KEY] = (key, found)
     return known[1]
-
-
-@cache
-def _explainer(engine: Engine) -> Explainer:
-    return Explainer(engine.covariate)
 
 
 def _row(one: Comparison) -> str:

@@ -47,6 +47,14 @@ FEATURE = _object(type={"const": "Feature"}, id=TEXT, properties={"type": "objec
     "description": "A GeoJSON feature whose coordinates are degrees on Mars."
 }
 ANSWERS: dict[str, dict[str, Any]] = {
+    "/why": _object(
+        query={"type": "object"},
+        index=TEXT,
+        sentence=TEXT,
+        hits={"type": "integer"},
+        against=TEXT,
+        comparisons={"type": "array", "items": {"type": "object"}},
+    ),
     "/health": _object(status=TEXT, index=TEXT, warm={"type": "boolean"}),
     "/index": _object(
         digest=TEXT,

@@ -24,6 +24,7 @@ from mars_map.web import (
     rasters,
     tiles,
     units,
+    why,
 )
 from mars_map.web.files import folder_route
 from mars_map.web.replies import Handler, refusal, speaks_plainly
@@ -41,6 +42,7 @@ HANDLERS: dict[str, Handler] = {
     "/footprints": answers.footprints,
     "/histogram": histogram.histogram,
     "/units": units.units,
+    "/why": why.why,
     "/compare": compare.comparison,
     "/difference.png": compare.difference,
     "/export/{format}": answers.export,
