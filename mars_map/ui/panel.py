@@ -5,7 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.planet.gazetteer import Feature, fold_name
-from mars_map.search import Estimate, Query, Result
+from mars_map.search import Estimate, Part, Query, Result
 from mars_map.search.query import MAX_TOP_K
 from mars_map.ui.filters import filters, limit_chips
 from mars_map.ui.indexes import index_switch
@@ -204,11 +204,11 @@ def _examples() -> None:
 def _history(state: PageState) -> None:
     if not state.history:
         return
-    # The newest of each subject: the same words under other limits are no other query to pick.
-    newest: dict[Query, Query] = {}
+    # The newest of each subject: the same words under other limits or labels are no other query.
+    newest: dict[tuple[Part, ...] | None, Query] = {}
     for query in reversed(state.history):
-        newest.setdefault(query.subject, query)
-    newest.pop(state.query.subject if state.query else None, None)
+        newest.setdefault(query.subject.parts, query)
+    newest.pop(state.query.subject.parts if state.query else None, None)
     recent = list(newest.values())
 
     def take() -> None:
