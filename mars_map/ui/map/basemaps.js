@@ -41,8 +41,6 @@ export class Basemaps {
   project() {
     this.tiles.remove();
     this.tiles = this.make(this.chosen).addTo(this.map);
-    if (poleOf(this.map) && this.chosen.online)
-      this.notice(`${this.chosen.title} has no polar map; ${this.home.title} is shown instead.`);
   }
 
   /** Address of the tiles of a layer, with {z}, {x} and {y}, in the map's projection. */
@@ -55,6 +53,8 @@ export class Basemaps {
 
   make(chosen) {
     const layer = poleOf(this.map) && chosen.online ? this.home : chosen;
+    if (layer !== chosen)
+      this.notice(`${chosen.title} has no polar map; ${layer.title} is shown instead.`);
     const tiles = L.tileLayer(this.address(layer), {
       maxNativeZoom: layer.max_zoom,
       maxZoom: this.map.getMaxZoom(),

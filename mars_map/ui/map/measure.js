@@ -3,7 +3,7 @@
 
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { areaKm2, greatCirclePath, lengthKm, wrapLongitude } from "./mars.js";
-import { repeated } from "./polar.js";
+import { poleOf, repeated } from "./polar.js";
 import { Profile, number } from "./profile.js";
 import { element } from "./server.js";
 
@@ -19,7 +19,9 @@ export class Measures {
     this.preferences = preferences;
     this.notice = notice;
     this.shapes = L.layerGroup().addTo(map);
-    this.profile = new Profile(map, preferences, () => this.clear(), notice);
+    // Esc gives up what is being drawn before it takes away what was measured.
+    const close = () => drawing.active || this.clear();
+    this.profile = new Profile(map, preferences, close, notice);
     this.buttons = {
       line: this.button("line", RULER, "Measure a line and its elevation profile"),
       polygon: this.button("polygon", AREA, "Measure an area"),
@@ -83,9 +85,11 @@ export class Measures {
     if (!this.measured) return;
     const { shape, points } = this.measured;
     const closed = shape === "polygon";
-    const make = closed ? L.polygon : L.polyline;
-    for (const path of repeated(this.map, greatCirclePath(points, closed)))
-      make(path, { ...STYLE, fill: closed }).addTo(this.shapes);
+    const path = greatCirclePath(closed ? [...points, points[0]] : points);
+    // Round a pole an outline ends a whole turn from where it began: on the planet's map it is open.
+    const open = !poleOf(this.map) && Math.abs(path.at(-1)[1] - path[0][1]) > 180;
+    const fill = closed && !open;
+    for (const copy of repeated(this.map, path)) L.polyline(copy, { ...STYLE, fill }).addTo(this.shapes);
     this.profile.project();
   }
 

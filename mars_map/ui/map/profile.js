@@ -8,7 +8,7 @@ import { ask, element, route } from "./server.js";
 const SAMPLES = 512;
 const HEIGHT = { least: 110, first: 180, most: 480, step: 20 };
 const MARGIN = { left: 58, right: 14, top: 8, bottom: 20 };
-const TICK_PIXELS = { x: 90, y: 34 };
+const TICK_PIXELS = { x: 90, y: 26 };
 const MARKER = { pane: "selected", interactive: false, radius: 5, className: "mm-on-line" };
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -253,7 +253,7 @@ const scale = (low, high, start, end) => (value) =>
 function ticks(low, high, count) {
   const rough = (high - low || 1) / Math.max(count, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((s) => s * power >= rough) * power;
+  const step = [1, 2, 2.5, 5, 10].find((s) => s * power >= rough) * power;
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push(+(i * step).toPrecision(12));
   return found;
