@@ -34,6 +34,10 @@ TEXT_PRECISION = os.environ.get("MARS_MAP_TEXT_PRECISION", "auto")
 """How a CLIP-family model reads words: auto, float32, bfloat16, or int8, which takes half the time
 on a processor; set MARS_MAP_TEXT_PRECISION to change it."""
 
+SCHEDULER = os.environ.get("MARS_MAP_SCHEDULER", "")
+"""Address of a Dask scheduler whose workers scan the indexes; set MARS_MAP_SCHEDULER to use one.
+Empty to scan here."""
+
 BASEMAP_DIR = DATA_DIR / "basemap"
 """Cloud-Optimised GeoTIFFs of the embedded basemaps."""
 

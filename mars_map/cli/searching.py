@@ -19,7 +19,8 @@ from mars_map.planet.coordinates import format_point
 from mars_map.search import Part, Query, Result, open_engine
 from mars_map.search.query import DEFAULT_TOP_K, MAX_TOP_K
 from mars_map.search.records import hit_records, result_record
-from mars_map.settings import INDEX_DIR
+from mars_map.settings import INDEX_DIR, SCHEDULER
+from mars_map.web.indexes import open_fitting_engine
 from mars_map.web.params import parse_part
 from mars_map.web.pictures import picture_file_part
 
@@ -40,6 +41,10 @@ def _search_options(command: Callable) -> Callable:
             help=f"Most hits, 1 to {MAX_TOP_K}.",
         ),
         click.option("--threshold", type=float, help="Least score of a hit, -1 to 1."),
+        click.option(
+            "--scheduler", metavar="ADDRESS", default=SCHEDULER,
+            help="Scan on the workers of the Dask cluster at this address.",
+        ),
         where_options,
         label_options,
         click.option(
@@ -172,7 +177,9 @@ def _answer(folder: Path, query: Query, options: dict[str, Any]) -> None:
     layer = Units(check_least(options["least_area"])) if options["layer"] == "units" else HITS
     if output is None and form not in _TEXT_FORMATS:
         raise ExportError(f"A {form} result is not text; name a file for it with -o FILE.")
-    result = open_engine(folder).search(query)
+    scheduler = options["scheduler"]
+    engine = open_fitting_engine(folder, scheduler) if scheduler else open_engine(folder)
+    result = engine.search(query)
     data = _render(result, form, layer)
     if result.refinement:
         click.echo(f"mars-map: {result.refinement}.", err=True)

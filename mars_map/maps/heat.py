@@ -175,7 +175,7 @@ def heat_png(
 
     An 8-bit palette at the lowest compression is seven times quicker to write than RGBA.
     """
-    return _palette_png(heat_levels(scores, grid, size, mask=mask))
+    return palette_png(heat_levels(scores, grid, size, mask=mask))
 
 
 def polar_heat_png(
@@ -191,7 +191,7 @@ def polar_heat_png(
     tile: z, x, y as `mars_map.planet.polar` counts them.
     """
     tiles = grid.tile_at(*polar_tile_points(pole, *tile))
-    return _palette_png(_tile_levels(scores, mask)[tiles])
+    return palette_png(_tile_levels(scores, mask)[tiles])
 
 
 def points_heat_png(
@@ -203,12 +203,19 @@ def points_heat_png(
     mask: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Return the heat map of any pixels as `heat_png`; lon, lat: their centres, (rows, columns)."""
-    return _palette_png(_tile_levels(scores, mask)[grid.tile_at(lon, lat)])
+    return palette_png(_tile_levels(scores, mask)[grid.tile_at(lon, lat)])
 
 
 def _tile_levels(scores: NDArray[np.floating], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Return the place in the palette of each tile, and 0 for the tile numbered -1."""
-    scale = heat_scale(scores)
+    levels = colour_levels(scores, heat_scale(scores))
+    if mask is not None:
+        levels[:-1][~mask] = 0
+    return levels
+
+
+def colour_levels(scores: NDArray[np.floating], scale: HeatScale) -> NDArray[np.uint8]:
+    """Return the place of each score in the palette, and a clear one past the last, (n + 1,)."""
     levels = np.zeros(len(scores) + 1, np.uint8)
     factor = np.float32(255.0 / max(scale.high - scale.low, 1e-9))
     for start in range(0, len(scores), LEVEL_ROWS):
@@ -218,12 +225,11 @@ def _tile_levels(scores: NDArray[np.floating], mask: NDArray[np.bool_] | None) -
         np.clip(position, 0.0, 255.0, out=position)
         np.rint(position, out=position)
         levels[start : start + len(position)] = position
-    if mask is not None:
-        levels[:-1][~mask] = 0
     return levels
 
 
-def _palette_png(levels: NDArray[np.uint8]) -> bytes:
+def palette_png(levels: NDArray[np.uint8]) -> bytes:
+    """Return a picture of places in the palette, (height, width), as a PNG."""
     palette = heat_palette()
     picture = Image.fromarray(levels, "L")
     picture.putpalette(palette[:, :3].tobytes())

@@ -53,6 +53,14 @@ class TextEncoder(Protocol):
         ...
 
 
+class Scan(Protocol):
+    """What the engine needs to score all tiles."""
+
+    def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the cosine similarity of every tile with a unit vector, read-only."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """The answer to a query. Arrays are shared with the engine's cache and read-only."""
@@ -97,15 +105,17 @@ class Engine:
         cache_bytes: int = CACHE_BYTES,
         calibration: Calibration | Callable[[], Calibration | None] | None = None,
         covariates: Covariates | None = None,
+        scan: Scan | None = None,
     ) -> None:
         """Take an open index, and an encoder or a function that loads it at the first text query.
 
         calibration: of the same model, or a function that loads it at the first estimate.
-        covariates: what filters look at; without it, a query with filters is refused. Raises
+        covariates: what filters look at; without it, a query with filters is refused. scan: what
+        makes the scores, such as a `ClusterScan`; a pass over memory here if not given. Raises
         ModelMismatchError for an encoder of another model (for a function: at that query).
         """
         self.index = index
-        self._scan = BatchedScan(index)
+        self._scan = scan or BatchedScan(index)
         self._lock = threading.Lock()
         self._encoder_lock = threading.Lock()
         self._load = encoder if callable(encoder) else None

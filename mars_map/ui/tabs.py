@@ -9,6 +9,7 @@ from mars_map.export.citation import citation_text
 from mars_map.maps.thumbnails import DEFAULT_WIDTH_KM
 from mars_map.planet.coordinates import format_point
 from mars_map.search import Part, Result
+from mars_map.ui.elsewhere import elsewhere
 from mars_map.ui.labels import answer_buttons
 from mars_map.ui.map import Format, exports
 from mars_map.ui.parts import AGAINST_WEIGHT
@@ -84,6 +85,7 @@ def tile_tab(state: PageState, result: Result | None) -> None:
         rows |= _place_in(result, number)
     rows["Nearest name"] = _nearest(lon, lat)
     fact_table(rows)
+    elsewhere((west, south, east, north))
 
 
 def _mix(tile: str) -> None:

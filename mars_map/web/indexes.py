@@ -18,6 +18,7 @@ from mars_map.index.manifest import MANIFEST_FILE, read_manifest
 from mars_map.index.synthetic import MODEL_ID, TruthEncoder
 from mars_map.search import Engine, TextEncoder
 from mars_map.search.calibration import Calibration
+from mars_map.search.cluster import ClusterScan
 
 INDEX_PARAM = "index"
 """Address parameter that names an index."""
@@ -84,17 +85,21 @@ def is_synthetic(folder: Path) -> bool:
         return False
 
 
-def open_fitting_engine(folder: Path) -> Engine:
+def open_fitting_engine(folder: Path, scheduler: str | None = None) -> Engine:
     """Open an index with the model that made it, which is looked for at the first words.
 
-    Queries by tile need no model. Raises IndexMissingError, IndexVersionError or IndexDamagedError.
+    Queries by tile need no model. scheduler: address of the Dask scheduler whose workers scan, ""
+    to scan here, the one of the settings if not given. Raises IndexMissingError, IndexVersionError,
+    IndexDamagedError and, for the scheduler, ClusterError.
     """
     index = open_index(folder)
+    scheduler = settings.SCHEDULER if scheduler is None else scheduler
     return Engine(
         index,
         lambda: fitting_encoder(index),
         calibration=lambda: _calibration(index),
         covariates=Covariates(index.grid),
+        scan=ClusterScan(index, scheduler) if scheduler else None,
     )
 
 

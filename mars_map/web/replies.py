@@ -12,6 +12,7 @@ from starlette.responses import Response
 from mars_map.errors import (
     BasemapError,
     BusyError,
+    ClusterError,
     FeatureNotFoundError,
     IndexDamagedError,
     IndexMissingError,
@@ -26,6 +27,7 @@ from mars_map.web.indexes import INDEX_PARAM, chosen_index
 
 SERVER_FAULTS = (
     BusyError,
+    ClusterError,
     IndexDamagedError,
     IndexMissingError,
     IndexVersionError,

@@ -1,0 +1,52 @@
+"""Heat maps of an index on Dask workers: each draws its shards, and they join on the way back.
+
+What reaches this process is one picture, whatever the number of tiles.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mars_map.maps.heat import (
+    HIGH_QUANTILE,
+    LOW_QUANTILE,
+    HeatScale,
+    colour_levels,
+    palette_png,
+    picture_size,
+    pixel_tiles,
+    tile_pixels,
+)
+from mars_map.search.cluster import ClusterScan, Shard, open_shard
+
+
+def cluster_heat_png(
+    scan: ClusterScan, vector: NDArray[np.float32], size: tuple[int, int] | None = None
+) -> bytes:
+    """Return the heat map of a query as `mars_map.maps.heat.heat_png` does, drawn on the workers.
+
+    vector: (dim,) float32, length 1. The ends of the colour scale are right within a thirty
+    thousandth. Raises ClusterError.
+    """
+    scattered = scan.spread(vector)
+    scale = HeatScale(*scan.quantiles(scattered, (LOW_QUANTILE, HIGH_QUANTILE)))
+    size = size or picture_size(scan.index.grid)
+    pictures = scan.submit_each(_draw_shard, scattered, scale, size)
+    return palette_png(scan.reduce(np.maximum, pictures))
+
+
+def _draw_shard(
+    scores: NDArray[np.float32], shard: Shard, scale: HeatScale, size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Draw the tiles of one shard on a clear picture of the planet, (height, width) uint8."""
+    index, first, end = open_shard(shard), shard[2], shard[3]
+    levels = colour_levels(scores, scale)
+    if index.present is not None:
+        levels[:-1][~index.present] = 0
+    tiles = pixel_tiles(index.grid, *size)
+    # The entry past the last one of the shard is clear: for pixels over other shards and none.
+    inside = (tiles >= first) & (tiles < end)
+    picture = levels[np.where(inside, tiles - first, end - first)]
+    pixels = tile_pixels(index.grid, *size)
+    if pixels is not None:
+        np.maximum.at(picture.reshape(-1), pixels[first:end], levels[:-1])
+    return picture
