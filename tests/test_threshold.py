@@ -170,3 +170,13 @@ def test_a_threshold_takes_as_many_hits_as_it_needs(small_service, small_engine)
     page.number_input(key="mars-threshold").set_value(None).run()
     assert "k" not in page.query_params
     assert not page.exception
+
+
+def test_other_words_are_not_cut_at_the_score_of_the_first(small_service):
+    page = AppTest.from_file(str(PAGE), default_timeout=20)
+    for name, value in {"q": "dunes", "min": "0.2", "k": "900"}.items():
+        page.query_params[name] = value
+    page.run()
+    page.text_input(key="mars-words").set_value("ice").run()
+    assert not page.exception
+    assert {name for name in page.query_params if name in ("k", "min")} == set()

@@ -113,13 +113,13 @@ class PageState:
             self.problem = str(error)
 
     def search(self, words: str) -> None:
-        """Ask for words alone, with the present limits."""
+        """Ask for words alone, with the present limits but for the threshold."""
         try:
             part = Part("text", words)
         except MarsMapError as error:
             self.problem = str(error)
         else:
-            self.ask(parts=(part,))
+            self.ask(parts=(part,), **self._fresh_cut())
 
     def add(self, part: Part) -> None:
         """Add a part to the query; what was called right and wrong stays."""
@@ -188,7 +188,13 @@ class PageState:
     def find_similar(self, tile: str) -> None:
         """Look at a tile and ask for what looks like it, with the present limits."""
         self.look_at(tile)
-        self.ask(parts=(Part("tile", tile),))
+        self.ask(parts=(Part("tile", tile),), **self._fresh_cut())
+
+    def _fresh_cut(self) -> dict[str, Any]:
+        """Return the limits without the threshold, which means nothing to another subject."""
+        if self.limits.threshold is None:
+            return {}
+        return {"threshold": None, "top_k": min(self.limits.top_k, DEFAULT_TOP_K)}
 
     def look_at(self, tile: str, number: int | None = None) -> None:
         """Show a tile in the drawer; with its number, the map flies there."""
