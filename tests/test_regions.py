@@ -290,7 +290,7 @@ def test_many_corners_are_simplified_and_it_is_told(tmp_path):
     radius = 20 + np.sin(40 * angle)
     ring = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
     area = read_area(save(tmp_path / "star.gpkg", shapely.Polygon(ring), crs=mars_crs()))
-    assert "Simplified from 5,000" in area.note or "Simplified from 5,001" in area.note
+    assert "Simplified from " in area.note and " km)" in area.note
     assert len(area.region.vertices) <= MAX_CORNERS
     moved = shapely.hausdorff_distance(area.region.geometry(), shapely.Polygon(ring), 0.1)
     assert moved < 0.5

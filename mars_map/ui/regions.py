@@ -83,7 +83,7 @@ def show_region(region: Region | None) -> None:
     st.session_state[QUADRANGLE_KEY] = st.session_state[FEATURE_KEY] = None
     if isinstance(region, Quadrangle):
         st.session_state[QUADRANGLE_KEY] = region.code
-    if isinstance(region, Circle) and region.name in _features():
+    if isinstance(region, Circle) and _is_feature(region):
         kind, st.session_state[FEATURE_KEY] = "Feature", region.name
     st.session_state[KIND_KEY] = kind
     st.session_state[TEXT_KEY] = value
@@ -173,6 +173,15 @@ def _features() -> dict[str, Feature]:
     sized = [f for f in service().gazetteer.features if f.diameter_km]
     fitting = [f for f in sized if f.diameter_km / 2 <= MAX_CIRCLE_KM]
     return {feature.name: feature for feature in sorted(fitting)}
+
+
+def _is_feature(circle: Circle) -> bool:
+    """Whether a circle is that of the feature whose name it has."""
+    try:
+        feature = _features().get(circle.name)
+    except MarsMapError:
+        return False
+    return feature is not None and feature_circle(feature) == circle
 
 
 def _choose_file() -> None:
