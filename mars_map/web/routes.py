@@ -104,6 +104,7 @@ def _warm_up() -> None:
     service().visited.wait(WARM_ANYWAY_S)
     service().warm()
     service().warm_covariates()
+    service().warm_tables()
 
 
 def _unknown(_request: Request) -> Response:

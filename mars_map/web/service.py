@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mars_map import settings
+from mars_map.analysis.units import units_table
 from mars_map.covariates import COVARIATES
 from mars_map.errors import MarsMapError
 from mars_map.index import TileIndex
@@ -136,6 +137,13 @@ class Service:
         try:
             for name in COVARIATES:
                 self.engine.covariate(name)
+        except MarsMapError as error:
+            _log.warning("%s", error)
+
+    def warm_tables(self) -> None:
+        """Import what tables of hits and units are made with; geopandas alone takes a second."""
+        try:
+            units_table(self.search(Query("impact crater", top_k=1)))
         except MarsMapError as error:
             _log.warning("%s", error)
 
