@@ -18,7 +18,7 @@ def test_the_study_runs(tmp_path):
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     said = "".join(one.get("text", "") for cell in outputs for one in cell)
-    assert "300 hits" in said and "units," in said and "hits stayed" in said
+    assert "300 hits with" in said and "units," in said and "hits stayed" in said
     assert "Discriminant from 5 yes" in said, "ten labels are beyond Rocchio"
     sizes = {name: int(size) for size, name in (line.split() for line in said.splitlines()
              if line.endswith((".gpkg", ".kml", ".pdf", ".bib")))}  # fmt: skip
