@@ -75,7 +75,8 @@ def against_open_clip(folder: Path) -> None:
     pictures = reference.pictures(*SIZES)
     prepared = torch.stack([prepare(picture) for picture in pictures])
     encoder = load_image_encoder(folder, "float32")
-    assert np.abs(encoder.preprocessing(pictures) - prepared.numpy()).max() < 1e-6
+    fitted = torch.from_numpy(encoder.preprocessing.fit_pictures(pictures))
+    assert (encoder.preprocessing.scale(fitted) - prepared).abs().max() < 1e-6
     agree(encoder.encode_images(pictures), model.encode_image(prepared))
 
 
@@ -163,6 +164,15 @@ def test_fast_words_agree_and_do_not_depend_on_their_company(small, precision):
     for text, vector in zip(reference.TEXTS, fast, strict=True):
         assert encoder.encode_text([text])[0] @ vector > 0.9999
     assert encoder.encode_text([]).shape == (0, 32)
+
+
+def test_pictures_in_bfloat16_agree(small):
+    pictures = reference.pictures(*SIZES)
+    exact, fast = (load_image_encoder(small, p) for p in ("float32", "bfloat16"))
+    cosines = (exact.encode_images(pictures) * fast.encode_images(pictures)).sum(axis=1)
+    assert 0.999 < cosines.min() and fast.image_size == 56
+    assert fast.encode_pictures(pictures, 12.0).shape == (5, 32)
+    assert fast.encode_images([]).shape == (0, 32)
 
 
 def test_an_index_of_exact_vectors_is_searched_by_fast_words_and_by_no_other_model(small, tmp_path):
@@ -255,6 +265,7 @@ def test_siglip_is_what_transformers_makes_of_it(tmp_path, version):
     prepared = prepare([p.convert("RGB") for p in pictures], return_tensors="pt")["pixel_values"]
     expected = model.get_image_features(pixel_values=prepared).pooler_output
     agree(load_image_encoder(tmp_path, "float32").encode_images(pictures), expected)
+    agree(load_image_encoder(tmp_path, "bfloat16").encode_images(pictures), expected, 0.02)
 
 
 def siglip_tokenizer(folder: Path, version: int):
@@ -283,8 +294,8 @@ def siglip_tokenizer(folder: Path, version: int):
 def test_deep_pictures_are_stretched_and_not_cut_off():
     prepare = openclip_preprocessing({}, 4)
     ramp = np.linspace(2000, 9000, 16).astype(np.uint16).reshape(4, 4)
-    pixels = prepare([Image.fromarray(ramp)])[0, 0]
-    assert len(np.unique(pixels)) == 16 and (np.diff(pixels.ravel()) > 0).all()
+    pixels = prepare.fit_pictures([Image.fromarray(ramp)])[0, :, :, 0].ravel().astype(int)
+    assert len(set(pixels)) == 16 and (np.diff(pixels) > 0).all()
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,12 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.files = weight_files(folder)
         if not self.files:
+            names = [
+                WEIGHTS_FILES[config][0] for config in WEIGHTS_FILES if (folder / config).is_file()
+            ]
             raise ModelError(
-                f'"{folder}" has a configuration but no weights; put the model\'s .safetensors '
-                "file beside it."
+                f'"{folder}" has a configuration but no weights; put the model\'s file beside it, '
+                f'as "{names[0]}".'
             )
         self._read: dict[str, Callable[[], torch.Tensor]] = {}
         for path in self.files:

@@ -89,18 +89,19 @@ class ClipImageEncoder:
         parts = [np.zeros((0, self.dim), np.float32)]
         batch = IMAGE_BATCH[self._device.type]
         for start in range(0, len(pictures), batch):
-            parts.append(self.encode_pixels(self.preprocessing(pictures[start : start + batch])))
+            some = pictures[start : start + batch]
+            parts.append(self.encode_fitted(self.preprocessing.fit_pictures(some)))
         return np.concatenate(parts)
 
     @torch.inference_mode()
-    def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return one unit vector a prepared picture, (n, dim) float32.
+    def encode_fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return one unit vector a fitted picture, (n, dim) float32.
 
-        pixels: what `preprocessing` makes of pictures, (n, 3, size, size) float32; other processes
-        may prepare it.
+        pixels: what `preprocessing.fit_pictures` makes of pictures, (n, size, size, 3) uint8; other
+        threads may do that.
         """
-        dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-        return _unit(self._tower(torch.from_numpy(pixels).to(self._device, dtype)))
+        scaled = self.preprocessing.scale(torch.from_numpy(pixels).to(self._device))
+        return _unit(self._tower(scaled))
 
     def encode_pictures(
         self, pictures: Sequence[Image.Image], width_km: Sequence[float] | float | None = None

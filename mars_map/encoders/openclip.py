@@ -26,8 +26,14 @@ PLAIN = {
     "text": {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"},
 }
 """What a configuration of the ViT family says; another word asks for another architecture."""
+DEFAULTS = {
+    "model": {},
+    "vision": {"pool_type": "tok", "pos_embed_type": "learnable"},
+    "text": {"pool_type": "argmax", "proj_type": "linear", "eos_id": 2},
+}
+"""What it may say besides, since it changes nothing."""
 HARMLESS = {"init_logit_scale", "init_logit_bias", "patch_dropout", "output_tokens"}
-"""Words that change nothing about the vectors."""
+"""Words that change nothing about the vectors, whatever their value."""
 LAYER_PARTS = {
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
@@ -128,7 +134,7 @@ def is_plain(model: Mapping[str, Any]) -> bool:
     """Tell whether a `model_cfg` is of the ViT family, which CLIPModel computes exactly."""
     parts = {"model": model, "vision": model["vision_cfg"], "text": model["text_cfg"]}
     known = all(
-        key in PLAIN[part] or key in HARMLESS or not value
+        key in PLAIN[part] | HARMLESS or not value or value == DEFAULTS[part].get(key)
         for part, values in parts.items()
         for key, value in values.items()
     )

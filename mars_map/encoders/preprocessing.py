@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -41,15 +42,20 @@ class Preprocessing:
     rounds_up: bool = True
     """Whether a cut of half a pixel is rounded to even, as torchvision does, or down."""
 
-    def __call__(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Return the pictures' numbers, (n, 3, height, width) float32."""
-        pixels = np.empty((len(pictures), self.size, self.size, 3), np.float32)
+    def fit_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.uint8]:
+        """Return pictures of the size that the model takes, (n, size, size, 3) uint8."""
+        pixels = np.empty((len(pictures), self.size, self.size, 3), np.uint8)
         for i, picture in enumerate(pictures):
             pixels[i] = np.asarray(self._fitted(_rgb(picture)))
-        pixels /= 255
-        pixels -= np.array(self.mean, np.float32)
-        pixels /= np.array(self.std, np.float32)
-        return pixels.transpose(0, 3, 1, 2)
+        return pixels
+
+    def scale(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the numbers that the model takes of fitted pictures, (n, 3, size, size) float32.
+
+        pixels: (n, size, size, 3) uint8 on any device, where this then happens.
+        """
+        mean, std = (pixels.new_tensor(v, dtype=torch.float32) for v in (self.mean, self.std))
+        return ((pixels / 255 - mean) / std).permute(0, 3, 1, 2)
 
     def _fitted(self, picture: Image.Image) -> Image.Image:
         if self.fit == "squash":
