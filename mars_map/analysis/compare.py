@@ -16,7 +16,7 @@ under its centre.
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -109,9 +109,9 @@ class Comparison:
         and where all are alike to one of the queries.
         """
         places = np.flatnonzero(self.searched)
-        lon, lat = (axis[places] for axis in self.grid.centers)
         first, second = self.percentiles[:, places].astype(np.float64)
-        return rank_correlation(first, second, self.grid.areas_km2[places], patch_numbers(lon, lat))
+        patches = tile_patches(self.grid)[places]
+        return rank_correlation(first, second, self.grid.areas_km2[places], patches)
 
     def hits(self, which: Which) -> NDArray[np.int64]:
         """Return hits of both, or of one and not of the other, by number, int64, the best first.
@@ -205,17 +205,25 @@ def align(result: "Result", grid: Grid) -> Aligned:
     return Aligned(result.scores[under], searched[under] & there, hit[under] & there)
 
 
+@lru_cache(maxsize=2)
+def tile_patches(grid: Grid) -> NDArray[np.int64]:
+    """Return the number of the patch of ground that each tile lies in, (n_tiles,)."""
+    return patch_numbers(*grid.centers)
+
+
 def area_percentiles(
     scores: NDArray[np.floating], areas: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Return the share of the area with lower scores, equal scores counted half, 0..1, (n,)."""
-    order = np.argsort(scores, kind="stable")
-    below = np.concatenate([[0.0], np.cumsum(areas[order])])
+    order = np.argsort(scores)
     ascending = scores[order]
-    start = np.searchsorted(ascending, ascending, side="left")
-    end = np.searchsorted(ascending, ascending, side="right")
+    below = np.concatenate([[0.0], np.cumsum(areas[order])])
+    first = np.concatenate([[True], ascending[1:] != ascending[:-1]])
+    starts = np.append(np.flatnonzero(first), len(scores))
+    # The middle of each group of equal scores.
+    middles = (below[starts[:-1]] + below[starts[1:]]) / (2 * below[-1])
     percentiles = np.empty(len(scores))
-    percentiles[order] = (below[start] + below[end]) / (2 * below[-1])
+    percentiles[order] = np.repeat(middles, np.diff(starts))
     return percentiles
 
 
