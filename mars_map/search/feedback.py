@@ -37,7 +37,7 @@ query before steadies the discriminant."""
 NO_WEIGHT = 0.15
 """Weight of the no among the negatives; random tiles have the rest. What looks like a yes and is
 none lies close to it, and a heavier weight drives the query away from both."""
-PRIOR, LEAST_PRIOR = 4.0, 0.5
+PRIOR, LEAST_PRIOR = 2.0, 0.5
 """Weight of the query before, which falls with the square root of the number of yes, and its least;
 the discriminant has weight 1."""
 
