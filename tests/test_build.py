@@ -492,3 +492,30 @@ def test_with_a_gpu_the_threads_that_cut_prepare_the_pictures(quads, built, tmp_
     build(quads, tmp_path / "index", workshop)
     assert same_index(tmp_path / "index", built)
     workshop.close()
+
+
+def test_thumbnails_are_kept_for_a_mosaic_that_goes_away(tmp_path, workshop):
+    from PIL import Image
+
+    from mars_map.maps.basemap import Basemaps
+    from mars_map.maps.mosaic import tile_thumbnail
+
+    source = tmp_path / "quads"
+    source.mkdir()
+    for west in (0, 4):
+        write_quad(source, west, 56, lambda lon, lat: np.where(lon > 7, 0, ground(lon, lat)))
+    recipe = recipe_of(workshop, thumbnails=48)
+    build(source, tmp_path / "index", workshop, recipe=recipe)
+    shutil.rmtree(source)
+    assert verify_index(tmp_path / "index") == []
+    index, basemaps = open_index(tmp_path / "index"), Basemaps()
+    for lon in (1.5, 6.5):
+        body = tile_thumbnail(basemaps, index, lon, 58.5, 192)
+        picture = np.asarray(Image.open(io.BytesIO(body)), float)
+        # As high as told, and as wide as the tile is on the ground.
+        assert picture.shape == (48, round(48 * np.cos(np.radians(58.5))))
+        x = lon - 0.5 + (np.arange(picture.shape[1]) + 0.5) / picture.shape[1]
+        truth = ground(*np.meshgrid(x, 59 - (np.arange(48) + 0.5) / 48))
+        assert np.abs(picture - truth).mean() < 4
+    basemap = Image.open(io.BytesIO(tile_thumbnail(basemaps, index, 7.5, 58.5, 192)))
+    assert basemap.size == (192, 192)

@@ -77,9 +77,13 @@ class Ledger:
             "asked": len(task.tiles),
             "tiles": done.tiles.tolist(),
             "fraction_valid": done.fraction_valid.tolist(),
+            "thumbnails": [len(body) for body in done.thumbnails],
             "seconds": done.seconds,
         }
         try:
+            if done.thumbnails:
+                pack = b"".join(done.thumbnails)
+                _write(self._path(task, ".jpgs"), lambda file: file.write(pack))
             vectors = self._path(task, ".npy")
             _write(vectors, lambda file: np.save(file, done.vectors, allow_pickle=False))
             told["sha256"] = hash_file(vectors)
@@ -91,6 +95,20 @@ class Ledger:
                 "and run the same command again, it goes on where it was."
             ) from error
 
+    def thumbnails(self, task: Task) -> list[bytes]:
+        """Return the thumbnails of a quad's tiles, in the order of `load`. Raises BuildError."""
+        told, path = self._told(task), self._path(task, ".jpgs")
+        try:
+            content = memoryview(path.read_bytes())
+            ends = np.cumsum(told["thumbnails"]) if told else np.zeros(0, int)
+            if told is None or len(content) != ends[-1]:
+                raise ValueError("its length is another")
+        except (OSError, ValueError, IndexError, KeyError) as error:
+            self._path(task, ".json").unlink(missing_ok=True)
+            raise _damaged(path) from error
+        starts = [0, *ends[:-1]]
+        return [bytes(content[first:last]) for first, last in zip(starts, ends, strict=True)]
+
     def load(
         self, task: Task
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
@@ -101,9 +119,7 @@ class Ledger:
         told, path = self._told(task), self._path(task, ".npy")
         if told is None or not path.is_file() or hash_file(path) != told["sha256"]:
             self._path(task, ".json").unlink(missing_ok=True)
-            raise BuildError(
-                f'The vectors "{path}" are damaged; run the same command again, it makes them anew.'
-            )
+            raise _damaged(path)
         vectors = np.load(path, allow_pickle=False)
         return (
             np.array(told["tiles"], np.int64),
@@ -119,6 +135,12 @@ class Ledger:
 
     def _path(self, task: Task, suffix: str) -> Path:
         return self._quads / f"{task.quad.name}{suffix}"
+
+
+def _damaged(path: Path) -> BuildError:
+    return BuildError(
+        f'The work file "{path}" is damaged; run the same command again, it makes it anew.'
+    )
 
 
 def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -46,6 +46,8 @@ class Recipe:
     """Least share of a tile that must have data; tiles with less get no vector."""
     reading: Reading = field(default_factory=Reading)
     """How the rasters' values are understood."""
+    thumbnails: int = 0
+    """Height of the thumbnails that are kept, pixels; 0 for none."""
 
     @property
     def width_km(self) -> float:
@@ -63,6 +65,7 @@ class Recipe:
             "min_valid": self.min_valid,
             "nodata": reading.nodata,
             "stretch": list(reading.stretch) if reading.stretch else None,
+            "thumbnails": self.thumbnails,
         }
 
 
@@ -146,14 +149,14 @@ def _plan_quads(source: Path, recipe: Recipe) -> Plan:
 
 def _plan_raster(source: Path, recipe: Recipe) -> Plan:
     height = float(recipe.grid.row_edges[1] - recipe.grid.row_edges[0])
-    side = PART_ROWS * height
+    side, base = PART_ROWS * height, float(recipe.grid.row_edges[0])
     tasks = []
     with MosaicRaster(source, recipe.reading) as raster:
         state = _state([str(source)])
-        for (column, row), tiles in _divide(recipe.grid, side, -90.0).items():
+        for (column, row), tiles in _divide(recipe.grid, side, base).items():
             covered = tiles[_touches(raster, recipe.grid.bounds(tiles))]
             if len(covered):
-                west, south = -180.0 + column * side, -90.0 + row * side
+                west, south = -180.0 + column * side, base + row * side
                 box = (west, south, min(west + side, 180.0), min(south + side, 90.0))
                 quad = Quad(f"E{west:g}_N{south:g}", str(source), box)
                 tasks.append(Task(quad, covered, named=False, state=state))

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from mars_map.build.cluster import Outcome
@@ -23,6 +24,7 @@ from mars_map.build.plan import Plan, Task
 from mars_map.build.workshop import Picture, Workshop, tile_runs
 from mars_map.errors import BuildError, MosaicError
 from mars_map.index import IndexWriter, ModelCard, TileIndex, open_index
+from mars_map.index.files import THUMBNAIL_PLACES_FILE, THUMBNAILS_FILE
 from mars_map.index.manifest import Quantisation
 from mars_map.index.writer import SPARE_BYTES
 from mars_map.mosaics import BadQuad
@@ -32,6 +34,8 @@ SAMPLE_TILES = 16
 """Tiles that are cut and encoded to tell how long the build will take."""
 JSON_BYTES = 40
 """Bytes of a tile's line in a quad's `.json`, an upper estimate."""
+THUMBNAIL_BYTES = 0.35
+"""Bytes of a pixel of a thumbnail, with where it lies, an upper estimate."""
 UNPACKED = 2.3
 """What a zip file and the raster in it take, in sizes of the zip file."""
 CTX_IMAGES = (
@@ -120,15 +124,17 @@ def estimate(
     remote = [task.quad.location for task in todo if task.quad.is_remote]
     size = remote_size(remote[len(remote) // 2]) if remote else 0
     dim, grid = workshop.encoder.dim, plan.recipe.grid
+    tiles = sum(len(task.tiles) for task in todo)
+    small = THUMBNAIL_BYTES * plan.recipe.thumbnails**2
     row = dim * (2 if quantisation == "float16" else 1) + SPARE_BYTES
     packed = remote or [t for t in todo if t.quad.location.lower().endswith(".zip")]
     return Estimate(
-        tiles=sum(len(task.tiles) for task in todo),
+        tiles=tiles,
         cut_s=cut_s,
         encode_s=encode_s,
         threads=workshop.threads,
-        work_bytes=sum(len(task.tiles) for task in todo) * (4 * dim + JSON_BYTES),
-        index_bytes=grid.n_tiles * row,
+        work_bytes=int(tiles * (4 * dim + JSON_BYTES + small)),
+        index_bytes=int(grid.n_tiles * row + plan.n_tiles * small),
         fetch_bytes=int(at_once * UNPACKED * (size or 2e9)) if packed else 0,
         download_bytes=None if size is None else size * len(remote),
         has_gpu=workshop.has_gpu,
@@ -215,6 +221,8 @@ def publish(
             tiles, vectors, fraction = work.load(task)
             if len(tiles):
                 writer.put(tiles, vectors, fraction)
+        if plan.recipe.thumbnails:
+            writer.add_files(lambda folder: _pack_thumbnails(plan, work, done, folder))
         reading = plan.recipe.reading
         writer.publish(
             source=images or (CTX_IMAGES if _is_ctx(plan) else plan.source.name),
@@ -234,6 +242,20 @@ def publish(
             },
         )
     return open_index(out)
+
+
+def _pack_thumbnails(plan: Plan, work: Ledger, done: Sequence[Task], folder: Path) -> None:
+    """Write all thumbnails into one file, and where each lies in it into another."""
+    places = np.zeros((plan.recipe.grid.n_tiles, 2), np.int64)
+    with (folder / THUMBNAILS_FILE).open("wb") as file:
+        for task in done:
+            tiles = work.load(task)[0]
+            if len(tiles) == 0:
+                continue
+            for tile, body in zip(tiles, work.thumbnails(task), strict=True):
+                places[tile] = file.tell(), len(body)
+                file.write(body)
+    np.save(folder / THUMBNAIL_PLACES_FILE, places)
 
 
 def _count(report: Report, work: Ledger, plan: Plan) -> None:

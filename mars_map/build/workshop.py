@@ -6,6 +6,8 @@ The tiles that go to the encoder together are always those of one quad, in their
 vectors do not depend on what else goes on.
 """
 
+import io
+import math
 import os
 import sys
 import threading
@@ -33,6 +35,8 @@ RUN = 32
 decoded once and not once a tile: 30 ms a tile instead of 280."""
 BATCH = 64
 """Tiles that are encoded at a time, at least, until a quad's last."""
+THUMBNAIL_QUALITY = 75
+"""JPEG quality of thumbnails: about 4 kB each at 128 pixels."""
 DEFAULT_PIXELS = 224
 """Width of a tile's picture for encoders that do not tell theirs."""
 
@@ -50,6 +54,8 @@ class Cut(NamedTuple):
     """Their pictures, grey or colour, or what the encoder's own preprocessing made of them."""
     fraction_valid: NDArray[np.float32]
     """Share of each that has data, (n,)."""
+    thumbnails: list[bytes]
+    """Their thumbnails, JPEG; none where the recipe keeps none."""
     seconds: float
     """Time of the thread that cut them."""
 
@@ -64,6 +70,8 @@ class Embedded:
     """Their unit vectors, (n, dim)."""
     fraction_valid: NDArray[np.float32]
     """Share of each that has data, (n,)."""
+    thumbnails: list[bytes]
+    """Their thumbnails, JPEG; none where the recipe keeps none."""
     seconds: dict[str, float]
     """Time spent on "fetch", "cut" (of all threads together) and "encode"."""
 
@@ -220,7 +228,7 @@ class Workshop:
         seconds: dict[str, float],
         progress: Callable[[int], object],
     ) -> Embedded:
-        tiles, shares, vectors = [], [], []
+        tiles, shares, vectors, thumbnails = [], [], [], []
         pictures: list[Picture] = []
         told = 0
 
@@ -236,6 +244,7 @@ class Workshop:
             seconds["cut"] += done.seconds
             tiles.append(done.tiles)
             shares.append(done.fraction_valid)
+            thumbnails += done.thumbnails
             pictures += done.pictures
             if len(pictures) >= BATCH:
                 encode()
@@ -250,6 +259,7 @@ class Workshop:
             np.concatenate(tiles),
             np.concatenate([np.zeros((0, dim), np.float32), *vectors]),
             np.concatenate(shares),
+            thumbnails,
             {name: round(value, 3) for name, value in seconds.items()},
         )
 
@@ -292,10 +302,12 @@ def cut_run(paths: list[Path], tiles: NDArray[np.int64], recipe: Recipe) -> Cut:
             chosen.append(tile)
             shares.append(share)
             pictures.append(_picture(frame.pixels[:, columns], valid))
+    small = [_thumbnail(p, box, recipe.thumbnails) for p in pictures if recipe.thumbnails]
     return Cut(
         np.array(chosen, np.int64),
         pictures,
         np.array(shares, np.float32),
+        small,
         time.perf_counter() - start,
     )
 
@@ -311,6 +323,15 @@ def _picture(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> Image.Image
         pixels = pixels.copy()
         pixels[~valid] = np.rint(pixels[valid].mean(axis=0)).astype(np.uint8)
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def _thumbnail(picture: Image.Image, box: tuple[float, ...], height: int) -> bytes:
+    """Return a tile's picture as JPEG, so high, and as wide as it is on the ground."""
+    width = max(round(height * math.cos(math.radians((box[1] + box[3]) / 2))), 1)
+    file = io.BytesIO()
+    small = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    small.save(file, "JPEG", quality=THUMBNAIL_QUALITY)
+    return file.getvalue()
 
 
 def _has_gpu() -> bool:

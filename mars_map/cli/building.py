@@ -88,6 +88,12 @@ def build_default(inputs: Path, out: Path, train: bool, model: Path | None) -> N
     show_default=True,
     help="Least share of a tile that must have data for a vector.",
 )
+@click.option(
+    "--thumbnails",
+    type=click.IntRange(32, 512),
+    metavar="PIXELS",
+    help="Keep thumbnails so high in the index, for a mosaic that will not stay on this machine.",
+)
 @click.option("--nodata", type=float, help="Value of pixels without data, if the file errs.")
 @click.option("--stretch", metavar="LOW,HIGH", help="Values to show as black and white.")
 @click.option("--dtype", type=click.Choice(["float16", "int8"]), default="float16")
@@ -113,7 +119,15 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
     reading = Reading(nodata=options["nodata"], stretch=_stretch(options["stretch"]))
     workshop = Workshop(model, options["workers"])
     encoder = workshop.encoder
-    recipe = Recipe(grid, model, encoder.sha256, workshop.pixels, options["min_valid"], reading)
+    recipe = Recipe(
+        grid,
+        model,
+        encoder.sha256,
+        workshop.pixels,
+        options["min_valid"],
+        reading,
+        options["thumbnails"] or 0,
+    )
     if out.exists():
         read_manifest(out)  # only an index may be replaced; better told now than after the work
     plan = plan_build(source, recipe)
@@ -208,7 +222,7 @@ def _show_plan(plan: "Plan", needed: "Estimate", encoder: Any, todo: int, work: 
         + (f"; {plan.outside:,} more lie outside of the grid" if plan.outside else "")
     )
     click.echo(f"model     {encoder.model_id}, {encoder.dim} dimensions")
-    cut = "" if needed.cut_s is None else f"cutting {needed.cut_s * 1e3:,.1f} ms, "
+    cut = f"cutting {needed.cut_s * 1e3:,.1f} ms, " if needed.cut_s else "without cutting: "
     click.echo(
         f"time      about {_hours(needed.hours)} of this machine ({cut}encoding "
         f"{needed.encode_s * 1e3:,.1f} ms a tile, {needed.threads} threads); multiply it by what "

@@ -15,6 +15,10 @@ FRACTION_FILE = "fraction_valid.npy"
 where every tile is whole."""
 TILES_FILE = "tiles.parquet"
 """GeoParquet footprints for other programs."""
+THUMBNAILS_FILE = "thumbnails.bin"
+"""JPEG pictures of tiles, one after the other. Absent where none were kept."""
+THUMBNAIL_PLACES_FILE = "thumbnails.npy"
+"""(n_tiles, 2) int64: where each tile's picture begins in that file, and its bytes, 0 for none."""
 
 
 def hash_file(path: Path) -> str:

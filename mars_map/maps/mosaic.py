@@ -1,8 +1,8 @@
-"""Thumbnails from the images that an index was made of, where they are on this machine.
+"""Thumbnails from the images that an index was made of, where they are on this machine or kept.
 
 `mars-map build` tells in the manifest, as `extra["mosaic"]`, which folder of quads or which raster
-it cut. A tile is then shown as finely as its encoder saw it; where the images are elsewhere, or
-were only downloaded, the basemap stands in.
+it cut. A tile is then shown as finely as its encoder saw it. `--thumbnails` keeps small pictures in
+the index, for images that are elsewhere or were only downloaded. Else the basemap stands in.
 """
 
 import io
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mars_map.errors import MosaicError
 from mars_map.index import TileIndex
+from mars_map.index.files import THUMBNAIL_PLACES_FILE, THUMBNAILS_FILE
 from mars_map.maps.basemap import JPEG_QUALITY, Basemaps
 from mars_map.maps.thumbnails import SIZES, thumbnail
 from mars_map.mosaics import Frame, MosaicRaster, Quad, Reading, list_quads
@@ -76,24 +78,51 @@ def tile_thumbnail(
 ) -> bytes:
     """Return the ground around a tile's centre as JPEG, `size` pixels wide and high.
 
-    From the index's own images where they are here and whole, else as `thumbnail` does, which also
-    raises for a size that is not allowed.
+    From the index's own images where they are here and whole; else the picture that the index keeps
+    of the tile, in the size that it has; else as `thumbnail` does, which also raises for a size that
+    is not allowed.
     """
+    if SIZES[0] <= size <= SIZES[1]:
+        picture = _cut(index, lon, lat, size) or _kept(index, int(index.grid.tile_at(lon, lat)))
+        if picture:
+            return picture
+    return thumbnail(basemaps, lon, lat, size=size)
+
+
+def _cut(index: TileIndex, lon: float, lat: float, size: int) -> bytes | None:
     mosaic = _mosaic_of(index)
-    if mosaic is None or not SIZES[0] <= size <= SIZES[1]:
-        return thumbnail(basemaps, lon, lat, size=size)
+    if mosaic is None:
+        return None
     edges = index.grid.row_edges
     width_m = AROUND * float(edges[1] - edges[0]) * METRES_PER_DEGREE
     try:
         frame = mosaic.square(lon, lat, width_m, size)
     except MosaicError:
-        frame = None  # the gallery is not the place to tell of a damaged quad
+        return None  # the gallery is not the place to tell of a damaged quad
     if frame is None or frame.valid.mean() < MIN_VALID:
-        return thumbnail(basemaps, lon, lat, size=size)
+        return None
     pixels = frame.pixels[..., 0] if frame.pixels.shape[-1] == 1 else frame.pixels
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=JPEG_QUALITY)
     return file.getvalue()
+
+
+def _kept(index: TileIndex, tile: int) -> bytes | None:
+    """Return a tile's picture in the index, None where it keeps none."""
+    places = _places_of(index)
+    if places is None or tile < 0 or places[tile, 1] == 0:
+        return None
+    start, length = places[tile].tolist()
+    with (index.folder / THUMBNAILS_FILE).open("rb") as file:
+        file.seek(start)
+        return file.read(length)
+
+
+@lru_cache(maxsize=8)
+def _places_of(index: TileIndex) -> NDArray[np.int64] | None:
+    if THUMBNAIL_PLACES_FILE not in index.manifest.files:
+        return None
+    return np.load(index.folder / THUMBNAIL_PLACES_FILE, mmap_mode="r", allow_pickle=False)
 
 
 @lru_cache(maxsize=8)
