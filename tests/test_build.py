@@ -370,7 +370,7 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(tmp_path, quads, b
         n_workers=2,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         local_directory=str(tmp_path / "dask"),
         preload=["tests.picture_encoder"],
     ) as cluster:

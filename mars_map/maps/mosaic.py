@@ -79,8 +79,8 @@ def tile_thumbnail(
     """Return the ground around a tile's centre as JPEG, `size` pixels wide and high.
 
     From the index's own images where they are here and whole; else the picture that the index keeps
-    of the tile, in the size that it has; else as `thumbnail` does, which also raises for a size that
-    is not allowed.
+    of the tile, in the size that it has; else as `thumbnail` does, which also raises for a size
+    that is not allowed.
     """
     if SIZES[0] <= size <= SIZES[1]:
         picture = _cut(index, lon, lat, size) or _kept(index, int(index.grid.tile_at(lon, lat)))
