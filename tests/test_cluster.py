@@ -90,7 +90,9 @@ def test_the_best_of_all_shards_merge_exactly(planet, spread, vector, limits):
 
 def test_the_heat_map_that_workers_draw_is_ours(planet, spread, vector):
     size = (200, 100)  # less than a pixel a tile
-    drawn = np.asarray(Image.open(io.BytesIO(cluster_heat_png(spread, vector, size))))
+    drawn = np.asarray(
+        Image.open(io.BytesIO(cluster_heat_png(spread, spread.spread(vector), size)))
+    )
     expected = heat_png(score_all(planet, vector), planet.grid, size, mask=planet.present)
     ours = np.asarray(Image.open(io.BytesIO(expected)))
     # The ends of the scale come from a histogram: a colour may be its neighbour.

@@ -3,6 +3,8 @@
 What reaches this process is one picture, whatever the number of tiles.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,16 +20,18 @@ from mars_map.maps.heat import (
 )
 from mars_map.search.cluster import ClusterScan, Shard, open_shard
 
+if TYPE_CHECKING:
+    from distributed import Future
+
 
 def cluster_heat_png(
-    scan: ClusterScan, vector: NDArray[np.float32], size: tuple[int, int] | None = None
+    scan: ClusterScan, scattered: "list[Future]", size: tuple[int, int] | None = None
 ) -> bytes:
     """Return the heat map of a query as `mars_map.maps.heat.heat_png` does, drawn on the workers.
 
-    vector: (dim,) float32, length 1. The ends of the colour scale are right within a thirty
-    thousandth. Raises ClusterError.
+    scattered: what `scan.spread` returned for the query's vector. The ends of the colour scale are
+    right within a thirty thousandth. Raises ClusterError.
     """
-    scattered = scan.spread(vector)
     scale = HeatScale(*scan.quantiles(scattered, (LOW_QUANTILE, HIGH_QUANTILE)))
     size = size or picture_size(scan.index.grid)
     pictures = scan.submit_each(_draw_shard, scattered, scale, size)

@@ -105,7 +105,13 @@ class ClusterScan:
 
         The same tiles in the same order as `best_tiles` on the scores of all. Raises ClusterError.
         """
-        parts = self.on_each(_best_of_shard, self.spread(vector), top_k, threshold)
+        return self.best_of(self.spread(vector), top_k, threshold=threshold)
+
+    def best_of(
+        self, scattered: "list[Future]", top_k: int, *, threshold: float | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Do as `best`, with scores that `spread` has made."""
+        parts = self.on_each(_best_of_shard, scattered, top_k, threshold)
         tiles = np.concatenate([tiles for tiles, _ in parts])
         scores = np.concatenate([scores for _, scores in parts])
         order = np.lexsort((tiles, -scores))[:top_k]
