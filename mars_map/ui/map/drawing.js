@@ -4,7 +4,7 @@
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { ringOf } from "./layers.js";
 import { straightPath, wrapLongitude } from "./mars.js";
-import { repeated, visibleRange } from "./polar.js";
+import { flatRing, repeated, visibleRange } from "./polar.js";
 import { element } from "./server.js";
 
 const STYLE = { pane: "region", interactive: false, className: "mm-draft" };
@@ -221,10 +221,11 @@ export class RegionTools {
 
   drawn(shape, points) {
     if (shape === "box") this.chooseBox(points.flat());
-    else this.choose({ polygon: points.map(([lon, lat]) => [round(wrapLongitude(lon)), lat]) });
+    else this.choose({ polygon: flatRing(this.map, points).map(onPlanet) });
   }
 }
 
+const onPlanet = ([lon, lat]) => [round(Math.abs(lon) > 180 ? wrapLongitude(lon) : lon), round(lat)];
 const isButton = (node) => node.tagName === "BUTTON";
 
 /** The lines of a ring [[lat, lon], ...] that are borders, not the seam where it was cut at 180 degrees. */

@@ -5,7 +5,7 @@ import * as L from "../leaflet/leaflet-src.esm.js";
 import { MARKS, answerButtons, labelsOf, toggled } from "./answers.js";
 import { ringOf } from "./layers.js";
 import { straightPath } from "./mars.js";
-import { copies, repeated } from "./polar.js";
+import { copies, flatRing, repeated } from "./polar.js";
 import { element } from "./server.js";
 
 const KEYS = { y: "yes", x: "no" };
@@ -49,7 +49,7 @@ export class Labels {
       return;
     }
     drawing.start("lasso", {
-      done: (outline) => this.call({ outline, answer }),
+      done: (ring) => this.call({ outline: flatRing(this.map.leaflet, ring), answer }),
       failed: () => this.map.notice("Drag round the tiles that you mean."),
       ended: () => button.classList.remove("mm-active"),
     });

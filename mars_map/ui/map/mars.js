@@ -105,10 +105,16 @@ function between(a, b, share) {
   return [Math.atan2(z, Math.hypot(x, y)) / RADIANS, Math.atan2(y, x) / RADIANS];
 }
 
+/** The first corner again, its longitude less than half a turn from the last one. */
+export function closing(points) {
+  const [[lon, lat], [last]] = [points[0], points.at(-1)];
+  return [lon + 360 * Math.round((last - lon) / 360), lat];
+}
+
 /** Join the points that `edge` makes of each pair of corners, the first included, the last not. */
 function alongEdges(points, closed, edge) {
   const path = [];
-  const ends = closed ? [...points.slice(1), points[0]] : points.slice(1);
+  const ends = closed && points.length ? [...points.slice(1), closing(points)] : points.slice(1);
   ends.forEach((end, i) => path.push(...edge(points[i], end)));
   if (!closed && points.length) path.push([points.at(-1)[1], points.at(-1)[0]]);
   return path;

@@ -2,7 +2,7 @@
 // circles; they are drawn as such.
 
 import * as L from "../leaflet/leaflet-src.esm.js";
-import { areaKm2, greatCirclePath, lengthKm, wrapLongitude } from "./mars.js";
+import { areaKm2, closing, greatCirclePath, lengthKm, wrapLongitude } from "./mars.js";
 import { poleOf, repeated } from "./polar.js";
 import { Profile, number } from "./profile.js";
 import { element } from "./server.js";
@@ -85,7 +85,7 @@ export class Measures {
     if (!this.measured) return;
     const { shape, points } = this.measured;
     const closed = shape === "polygon";
-    const path = greatCirclePath(closed ? [...points, points[0]] : points);
+    const path = greatCirclePath(closed ? [...points, closing(points)] : points);
     // Round a pole an outline ends a whole turn from where it began: on the planet's map it is open.
     const open = !poleOf(this.map) && Math.abs(path.at(-1)[1] - path[0][1]) > 180;
     const fill = closed && !open;

@@ -1,7 +1,7 @@
 // The planet seen from above a pole: true stereographic maps, as mars_map.planet.polar defines them.
 
 import * as L from "../leaflet/leaflet-src.esm.js";
-import { RADIUS_KM } from "./mars.js";
+import { RADIUS_KM, closing, wrapLongitude } from "./mars.js";
 import { element } from "./server.js";
 
 /** Half the width of the square that is drawn, metres: the equator touches its sides. */
@@ -111,6 +111,26 @@ function outline(map, perSide = 12) {
     ...share.map((s) => [0, y - s * y]),
   ];
   return sides.map((point) => map.containerPointToLatLng(point));
+}
+
+/**
+ * A ring [[lon, lat], ...] as a polygon in the plane of longitudes and latitudes. One that runs round
+ * the pole in the middle of the map is cut at 180 degrees and led along the pole, which is a line there.
+ */
+export function flatRing(map, points) {
+  const closed = [...points, closing(points)];
+  const { sign } = map.options.crs;
+  const turned = closed.at(-1)[0] - closed[0][0];
+  if (!sign || !turned) return points;
+  if (turned < 0) closed.reverse();
+  const seam = 180 + 360 * Math.ceil((closed[0][0] - 180) / 360);
+  const after = closed.findIndex(([lon], i) => i > 0 && lon >= seam);
+  const [[lon1, lat1], [lon2, lat2]] = [closed[after - 1], closed[after]];
+  const lat = lat1 + ((seam - lon1) / (lon2 - lon1)) * (lat2 - lat1);
+  const corners = [...closed.slice(after, -1), ...closed.slice(0, after)];
+  const along = corners.map(([lon, lat]) => [wrapLongitude(lon), lat]);
+  const pole = [180, 60, -60, -180].map((lon) => [lon, sign * 90]);
+  return [[-180, lat], ...along, [180, lat], ...pole];
 }
 
 /** "Planet", "N", "S": from where the planet is seen. */
