@@ -21,8 +21,26 @@ from mars_map.encoders import family_model, load_image_encoder, load_text_encode
 from mars_map.encoders.agreement import measure, query_ms, sentences
 from mars_map.encoders.clip import ClipTextEncoder
 from mars_map.encoders.hub import locate
-from tests.reference import open_clip, pictures, write_openclip
+from tests.reference import (
+    open_clip,
+    pictures,
+    write_clip_tokenizer,
+    write_openclip,
+    write_siglip_tokenizer,
+)
 
+CLIP_LARGE = {
+    "projection_dim": 768,
+    "text_config": {
+        "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12,
+        "eos_token_id": 2,
+    },
+    "vision_config": {
+        "hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16,
+        "num_hidden_layers": 24, "patch_size": 14,
+    },
+}  # fmt: skip
+"""openai/clip-vit-large-patch14."""
 MARSCOPE = ("ViT-L-14-quickgelu", 512)
 PUBLISHED = (
     ("ViT-B-32", 224), ("ViT-B-16", 224), ("ViT-L-14", 224), ("ViT-L-14-336-quickgelu", 336),
@@ -38,9 +56,12 @@ def main() -> None:
     for name, size in (MARSCOPE, *(PUBLISHED if options.published else ())):
         with tempfile.TemporaryDirectory() as folder:
             write_random(Path(folder), name, size)
-            compare(Path(folder), name, size)
+            compare(Path(folder), size)
             if (name, size) == MARSCOPE:
                 words(Path(folder))
+    for family in ("CLIP", "SigLIP") if options.published else ():
+        with tempfile.TemporaryDirectory() as folder:
+            compare_transformers(Path(folder), family)
 
 
 def write_random(folder: Path, name: str, size: int) -> None:
@@ -58,7 +79,7 @@ def write_random(folder: Path, name: str, size: int) -> None:
 
 
 @torch.inference_mode()
-def compare(folder: Path, name: str, size: int) -> None:
+def compare(folder: Path, size: int) -> None:
     """Compare words and pictures with open_clip's own."""
     library = open_clip()
     model = library.create_model(f"local-dir:{folder}").eval()
@@ -82,6 +103,39 @@ def compare(folder: Path, name: str, size: int) -> None:
         print(f"  {seconds:.1f} s a picture (open_clip, float32: {theirs:.1f} s)")
 
 
+@torch.inference_mode()
+def compare_transformers(folder: Path, family: str) -> None:
+    """Write clip-vit-large-patch14 or siglip-base-patch16-224 at random, and compare it."""
+    import transformers
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    torch.manual_seed(0)
+    if family == "CLIP":
+        write_clip_tokenizer(folder)
+        model = transformers.CLIPModel(transformers.CLIPConfig(**CLIP_LARGE)).eval()
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
+        prepare = CLIPImageProcessorPil()
+    else:
+        tokenizer = write_siglip_tokenizer(folder, 1)
+        model = transformers.SiglipModel(transformers.SiglipConfig()).eval()
+        prepare = SiglipImageProcessorPil()
+    model.save_pretrained(folder)
+    prepare.save_pretrained(folder)
+    print(f"\n{family} of transformers: {sum(p.numel() for p in model.parameters()) / 1e6:.0f} M")
+    texts, images = [text.lower() for text in sentences()[:40]], pictures((224, 224), (700, 600))
+    length = model.config.text_config.max_position_embeddings
+    options = {"padding": "max_length", "truncation": True, "max_length": length}
+    tokens = tokenizer(texts, return_tensors="pt", **options).input_ids
+    expected_texts = unit(model.get_text_features(input_ids=tokens).pooler_output)
+    pixels = prepare([image.convert("RGB") for image in images], return_tensors="pt")
+    expected_images = unit(model.get_image_features(**pixels).pooler_output)
+    del model
+    report("words", load_text_encoder(folder, "float32").encode_text(texts), expected_texts)
+    found = load_image_encoder(folder, "float32").encode_images(images)
+    report("pictures", found, expected_images)
+
+
 def words(folder: Path) -> None:
     """Measure what words cost in each precision, and how far it agrees with float32."""
     model = family_model(locate(folder))
@@ -93,6 +147,11 @@ def words(folder: Path) -> None:
             f"{row.least:.5f}, mean {row.mean:.5f}",
             flush=True,
         )
+
+
+def unit(features: torch.Tensor) -> NDArray:
+    """Return features scaled to length 1."""
+    return torch.nn.functional.normalize(features, dim=-1).numpy()
 
 
 def report(what: str, found: NDArray, expected: NDArray | Sequence) -> None:

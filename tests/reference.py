@@ -15,6 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
+from mars_map.encoders.tokens import byte_signs
+
 FOLDER = Path(sys.prefix) / "reference"
 ABSENT = "open_clip is not in .venv/reference; `make test` puts it there"
 
@@ -69,3 +71,39 @@ def pictures(*sizes: tuple[int, int]) -> list[Image.Image]:
         picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
         made.append(picture.convert("L" if i % 2 else "RGB"))
     return made
+
+
+def write_clip_tokenizer(folder: Path) -> int:
+    """Write a CLIP vocabulary of bytes and a few merges; return its size."""
+    from transformers import CLIPTokenizer
+
+    signs = byte_signs()
+    merges = [("d", "u"), ("n", "e"), ("ne", "s</w>"), ("c", "r")]
+    pieces = [*signs, *(s + "</w>" for s in signs), *map("".join, merges)]
+    pieces += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=20).save_pretrained(folder)
+    return len(pieces)
+
+
+def write_siglip_tokenizer(folder: Path, version: int) -> Any:
+    """Write a small tokenizer of SigLIP's first or second kind; return it."""
+    from transformers import GemmaTokenizer, SiglipTokenizer
+
+    if version == 2:
+        pieces = ["<pad>", "<eos>", "<bos>", "<unk>", *map(chr, range(33, 127)), "▁", "du"]
+        vocabulary = {piece: number for number, piece in enumerate(pieces)}
+        GemmaTokenizer(vocab=vocabulary, merges=[("d", "u")]).save_pretrained(folder)
+        return GemmaTokenizer.from_pretrained(folder)
+    import sentencepiece
+
+    corpus = folder / "corpus.txt"
+    corpus.write_text(
+        "\n".join(f"{t} dunes in craters, number {i}" for i, t in enumerate("abcd" * 9))
+    )
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(corpus), model_prefix=str(folder / "spiece"), vocab_size=60, minloglevel=2,
+        hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+    )  # fmt: skip
+    SiglipTokenizer(str(folder / "spiece.model")).save_pretrained(folder)
+    return SiglipTokenizer.from_pretrained(folder)

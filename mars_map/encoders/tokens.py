@@ -163,12 +163,12 @@ def _of_merges(path: Path) -> "Tokenizer":
     """
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")[1 : CLIP_MERGES + 1]
     pairs = [tuple(line.split()) for line in lines]
-    signs = _byte_signs()
+    signs = byte_signs()
     pieces = [*signs, *(sign + "</w>" for sign in signs), *("".join(p) for p in pairs), START, END]
     return _byte_pairs({piece: number for number, piece in enumerate(pieces)}, pairs)
 
 
-def _byte_signs() -> list[str]:
+def byte_signs() -> list[str]:
     """Return the visible sign that stands for each byte, visible bytes first, as GPT-2 has them."""
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(174, 256)]
     hidden = len(set(range(256)) - set(visible))
