@@ -1,6 +1,7 @@
 """Two answers compared: ranks, sets of hits, and how far they agree."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from PIL import Image
 from scipy.stats import rankdata, spearmanr
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
 
 from mars_map.analysis.compare import (
     COLUMNS,
@@ -35,6 +37,8 @@ from mars_map.ui.map import FILES
 from mars_map.web.compare import Other, read_other
 from mars_map.web.routes import routes
 from tests.conftest import WordEncoder, make_index
+
+PAGE = Path(__file__).parents[1] / "mars_map" / "ui" / "page.py"
 
 
 @pytest.fixture(scope="module")
@@ -279,3 +283,39 @@ def test_tiles_of_one_index_mean_nothing_on_another(two_indexes, client):
 def test_the_other_query_comes_back_from_an_address():
     for other in (Other(Query("dunes & ice")), Other(Query.like("r010c0010"), "coarse")):
         assert read_other(other.address) == other
+
+
+def test_the_tab_compares_exchanges_and_stops(small_service):
+    page = AppTest.from_file(str(PAGE), default_timeout=20)
+    for name, value in {"q": "dunes", "k": "60", "min": "-0.9", "b": "q=ice"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert any("dunes" in one.value and "ice" in one.value for one in page.markdown)
+    assert any("Jaccard" in one.value for one in page.markdown)
+    next(button for button in page.button if button.label == "Exchange").click().run()
+    assert page.text_input(key="mars-words").value == "ice"
+    assert page.query_params["b"] in ("q=dunes", ["q=dunes"])
+    # The threshold was that of other scores.
+    assert "min" not in page.query_params
+    next(button for button in page.button if button.label == "Stop comparing").click().run()
+    assert "b" not in page.query_params
+    page.text_input(key="mars-other").set_value("!!").run()
+    assert any("no words" in one.value for one in page.error)
+    page.text_input(key="mars-other").set_value("canyon").run()
+    assert page.query_params["b"] in ("q=canyon", ["q=canyon"])
+    assert not page.exception
+
+
+def test_units_are_a_view_of_the_hits(small_service):
+    page = AppTest.from_file(str(PAGE), default_timeout=20)
+    for name, value in {"q": "dunes", "k": "60", "units": "2e6"}.items():
+        page.query_params[name] = value
+    page.run()
+    page.segmented_control(key="mars-hits-view").set_value("Units").run()
+    assert any("hits that touch" in one.value for one in page.caption)
+    page.number_input(key="mars-units-least").set_value(140e6).run()
+    assert any("lower the smallest area" in one.value for one in page.caption)
+    assert page.query_params["units"] in ("140000000", ["140000000"])
+    page.toggle(key="mars-units-shown").set_value(False).run()
+    assert "units" not in page.query_params
+    assert not page.exception

@@ -12,6 +12,7 @@ from mars_map.errors import MarsMapError
 from mars_map.export import EXPORTERS, TABLES, Compared, file_name
 from mars_map.search import Query, Result
 from mars_map.ui.map import Compare, Format, exports
+from mars_map.ui.panel import EXAMPLES
 from mars_map.ui.state import COMPARE_MODES, PageState, page_state
 from mars_map.ui.text import fact_table, plain
 from mars_map.web import service
@@ -92,10 +93,12 @@ def _choose_other(state: PageState) -> None:
         help="The other query is searched in the same region, with the same filters and as many "
         "hits.",
     )
-    others = _others(state)
-    if others and state.compared is None:
+    recent = _others(state)
+    present = state.query.text if state.query else ""
+    others = recent or [Query(words) for words in EXAMPLES if words != present]
+    if state.compared is None:
         st.pills(
-            "Recent queries",
+            "Recent queries" if recent else "Examples",
             range(len(others)),
             format_func=lambda i: plain(others[i].label, 28),
             key=CHOSEN,
@@ -156,7 +159,8 @@ def _exchange() -> None:
     if state.query and state.compared:
         a, b = state.query, state.compared.query
         state.compared = Other(a.subject)
-        state.ask(parts=b.parts, yes=b.yes, no=b.no, prompts=b.prompts)
+        subject = {name: getattr(b, name) for name in ("parts", "yes", "no", "prompts")}
+        state.ask(**subject, **state.fresh_cut())
 
 
 def _stop() -> None:

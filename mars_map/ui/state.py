@@ -119,7 +119,7 @@ class PageState:
         except MarsMapError as error:
             self.problem = str(error)
         else:
-            self.ask(parts=(part,), **self._fresh_cut())
+            self.ask(parts=(part,), **self.fresh_cut())
 
     def add(self, part: Part) -> None:
         """Add a part to the query; what was called right and wrong stays."""
@@ -188,9 +188,9 @@ class PageState:
     def find_similar(self, tile: str) -> None:
         """Look at a tile and ask for what looks like it, with the present limits."""
         self.look_at(tile)
-        self.ask(parts=(Part("tile", tile),), **self._fresh_cut())
+        self.ask(parts=(Part("tile", tile),), **self.fresh_cut())
 
-    def _fresh_cut(self) -> dict[str, Any]:
+    def fresh_cut(self) -> dict[str, Any]:
         """Return the limits without the threshold, which means nothing to another subject."""
         if self.limits.threshold is None:
             return {}
