@@ -87,7 +87,8 @@ def _choose_tab() -> None:
 
 def _choose_view() -> None:
     # Who asks for units wants to see them; the toggle beside the table hides them.
-    page_state().units_shown = st.session_state["mars-hits-view"] == "Units"
+    if st.session_state["mars-hits-view"] == "Units":
+        page_state().units_shown = True
 
 
 def _close() -> None:
