@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.index import TileIndex, open_index
+from mars_map.index.files import VECTORS_FILE
 from mars_map.index.synthetic import made_up_vectors, read_truths, synthesize
 from mars_map.maps.heat import heat_png
 from mars_map.search.scan import cores, scan
@@ -141,7 +142,8 @@ def answers(half: TileIndex, small: TileIndex, rounds: int) -> None:
     copy = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * half.dim).reshape(-1, half.dim)
     table = tile_table(half)
     queries = query_vectors(half)
-    halves = torch.from_numpy(np.asarray(half.vectors))
+    # Mapped copy-on-write: torch wants arrays that could be written.
+    halves = torch.from_numpy(np.load(half.folder / VECTORS_FILE, mmap_mode="c"))
     ways: dict[str, Callable[[NDArray[np.float32]], Any]] = {
         "NumPy, one pass over float32": lambda v: copy @ v,
         "float16: all scores": lambda v: score_all(half, v),

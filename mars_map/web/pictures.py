@@ -15,6 +15,7 @@ from mars_map.errors import MarsMapError, PictureError
 from mars_map.search import Part
 from mars_map.search.engine import check_encoder
 from mars_map.search.parts import encode_vector
+from mars_map.web.indexes import INDEX_PARAM, chosen_index
 from mars_map.web.params import part_to_param
 from mars_map.web.replies import json_reply, refusal
 from mars_map.web.service import service
@@ -82,7 +83,8 @@ async def picture(request: Request) -> Response:
     try:
         name = request.query_params.get("name", "picture")
         width_km = _width(request.query_params.get("width_km", ""))
-        part = await run_in_threadpool(picture_part, name, bytes(body), width_km)
+        with chosen_index(request.query_params.get(INDEX_PARAM, "")):
+            part = await run_in_threadpool(picture_part, name, bytes(body), width_km)
     except MarsMapError as error:
         return refusal(400, str(error))
     return json_reply({"part": part_to_param(part)})
