@@ -1,5 +1,7 @@
 """What is in the drawer: the table of hits, one tile, and the exports."""
 
+from urllib.parse import urlencode
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -17,6 +19,7 @@ from mars_map.ui.session import session_section
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import fact_table
 from mars_map.web import service
+from mars_map.web.indexes import INDEX_PARAM
 from mars_map.web.params import query_string
 
 
@@ -118,14 +121,15 @@ def export_tab(state: PageState, result: Result | None, *, held_back: bool = Fal
         _offer(result)
         with st.expander("What to cite"):
             st.code(citation_text(Provenance(result)), language=None, wrap_lines=True)
-        _addresses(result)
+        _addresses(state, result)
     session_section(state)
 
 
-def _addresses(result: Result) -> None:
+def _addresses(state: PageState, result: Result) -> None:
     """Tell under which addresses QGIS and other programs find this result on the running server."""
     base = str(st.context.url or "").split("?")[0].rstrip("/")
-    query = query_string(result.query)
+    index = urlencode({INDEX_PARAM: state.index}) if state.index else ""
+    query = "&".join(filter(None, [query_string(result.query), index]))
     with st.expander("As layers in QGIS"):
         st.caption("Heat map and basemaps: Layer, Add WMS/WMTS Layer, New, URL:")
         st.code(f"{base}/mars/wmts?{query}", language=None, wrap_lines=True)

@@ -25,7 +25,7 @@ from mars_map.planet.sphere import CRS_URN
 from mars_map.search import Result
 from mars_map.search.records import hit_records
 from mars_map.web.parameters import QUERY
-from mars_map.web.params import query_from_request
+from mars_map.web.params import has_subject, query_from_request
 from mars_map.web.replies import json_reply, refusal
 from mars_map.web.service import service
 from mars_map.web.tiles import server_address
@@ -153,7 +153,7 @@ def item(request: Request) -> Response:
 
 def _collection(request: Request) -> dict[str, Any]:
     here = f"{server_address(request)}/ogc/collections/{COLLECTION}"
-    asked = any(name in request.query_params for name in QUERY)
+    asked = has_subject(request.query_params)
     title = f"{query_from_request(request).label} · hits" if asked else "Hits"
     return {
         "id": COLLECTION,

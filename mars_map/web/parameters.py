@@ -51,6 +51,7 @@ QUERY: dict[str, Parameter] = {
         20,
     ),
     "min": Parameter("Least cosine similarity of a hit.", {**NUMBER, "minimum": -1, "maximum": 1}),
+    "index": Parameter("Name of the index that is searched; the server's first if absent."),
 }
 """The parameters that make a query; `mars_map.web.params` reads them."""
 

@@ -17,7 +17,7 @@ from mars_map.maps.heat import points_heat_png
 from mars_map.maps.raster import MAX_ZOOM, TILE_SIZE, check_tile, tile_bounds
 from mars_map.planet.sphere import CRS_URN, mars_crs
 from mars_map.search import Query
-from mars_map.web.params import query_from_request
+from mars_map.web.params import has_subject, query_from_request
 from mars_map.web.rasters import heat_query, picture_reply
 from mars_map.web.service import service
 
@@ -118,7 +118,7 @@ def query_part(request: Request) -> str:
 
 
 def _query_or_none(request: Request) -> Query | None:
-    return query_from_request(request) if request.query_params else None
+    return query_from_request(request) if has_subject(request.query_params) else None
 
 
 def _heat_tile(query: Query, z: int, x: int, y: int) -> Picture:
