@@ -5,8 +5,7 @@ are: 47,420 by 11,855 pixels of made-up ground. Its 100 tiles of 0.2 degrees are
 pixels, encoded, and both at once by `Workshop.embed`, which is what `mars-map build` does with a
 quad. The encoder waits while no picture is with it: that share is what the cutting costs.
 
-Where there is a GPU, a ViT-L/14 of MarScope's size (512 pixels, random weights) runs on it in
-bfloat16, and is told as a share of what the card reaches in one large product of matrices.
+Where there is a GPU, `benchmarks.gpu` measures on it what a planet needs.
 """
 
 import statistics
@@ -18,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import torch
 from PIL import Image
 from rasterio.transform import from_bounds
 
+from benchmarks.gpu import measure_gpu
 from mars_map.build.plan import Recipe, Task, plan_build
 from mars_map.build.workshop import Workshop, cut_run, tile_runs
 from mars_map.planet.grid import RegularGrid
@@ -29,7 +28,6 @@ from mars_map.planet.sphere import METRES_PER_DEGREE, RADIUS_M
 from mars_map.settings import MODEL_DIR
 
 ROWS, COLUMNS, PIXELS, RUNS = 11_855, 47_420, 512, 3
-GPU_BATCH, GPU_RUNS = 64, 10
 
 
 def main() -> None:
@@ -111,62 +109,6 @@ def rate(n: int, work: Callable[[], object], warm_up: bool = True) -> float:
         work()
         seconds.append(time.perf_counter() - start)
     return n / statistics.median(seconds)
-
-
-def measure_gpu() -> None:
-    """Print images a second of ViT-L/14 at 512 pixels, as a share of the card's matrix rate."""
-    if not torch.cuda.is_available():
-        print("\nThere is no GPU here: ViT-L/14 at 512 pixels in bfloat16 was not measured.")
-        return
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    config = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        projection_dim=768,
-        image_size=PIXELS,
-        patch_size=14,
-        attn_implementation="sdpa",
-    )
-    model = CLIPVisionModelWithProjection(config).eval().to("cuda", torch.bfloat16)
-    pixels = torch.randn(GPU_BATCH, 3, PIXELS, PIXELS, device="cuda", dtype=torch.bfloat16)
-    side = 8192
-    a, b = (torch.randn(side, side, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    with torch.inference_mode():
-        matrix = 2 * side**3 / seconds_on_gpu(lambda: a @ b)
-        seconds = seconds_on_gpu(lambda: model(pixel_values=pixels))
-    images = GPU_BATCH / seconds
-    flops = vit_flops(config)
-    print(f"\n{torch.cuda.get_device_name()}, ViT-L/14 at {PIXELS} pixels, bfloat16, {GPU_BATCH}:")
-    print(f"  images a second                     {images:10.1f}")
-    print(f"  calculated, TFLOP/s                 {images * flops / 1e12:10.1f}")
-    print(f"  of one product of {side:,} squared, {matrix / 1e12:.0f} TFLOP/s: "
-          f"{images * flops / matrix:.0%}")  # fmt: skip
-
-
-def vit_flops(config: object) -> float:
-    """Return the operations of one picture: products of matrices alone, two each multiply-add."""
-    width, inner = config.hidden_size, config.intermediate_size  # type: ignore[attr-defined]
-    tokens = (config.image_size // config.patch_size) ** 2 + 1  # type: ignore[attr-defined]
-    layer = tokens * (4 * width**2 + 2 * width * inner) + 2 * tokens**2 * width
-    patches = (tokens - 1) * 3 * config.patch_size**2 * width  # type: ignore[attr-defined]
-    return 2.0 * (config.num_hidden_layers * layer + patches)  # type: ignore[attr-defined]
-
-
-def seconds_on_gpu(work: Callable[[], object]) -> float:
-    """Return the median seconds of some work on the GPU."""
-    for _ in range(3):
-        work()
-    seconds = []
-    for _ in range(GPU_RUNS):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        work()
-        torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
 
 
 if __name__ == "__main__":
