@@ -39,9 +39,8 @@ def measure_gpu() -> None:
         seconds = seconds_on_gpu(lambda: model(pixel_values=pixels))
     images = BATCH / seconds
     flops = vit_flops(config)
-    print(
-        f"\n{torch.cuda.get_device_name()}, ViT-L/14 at {PIXELS} pixels, bfloat16, batches of {BATCH}:"
-    )
+    card = torch.cuda.get_device_name()
+    print(f"\n{card}, ViT-L/14 at {PIXELS} pixels, bfloat16, batches of {BATCH}:")
     print(f"  images a second                     {images:10.1f}")
     print(f"  calculated, TFLOP/s                 {images * flops / 1e12:10.1f}")
     print(f"  of one product of {side:,} squared, {matrix / 1e12:.0f} TFLOP/s: "
