@@ -3,9 +3,12 @@
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from mars_map.errors import BusyError, SupersededError
 from mars_map.index import open_index
@@ -13,6 +16,7 @@ from mars_map.index.synthetic import TruthEncoder, synthesize
 from mars_map.search import Engine, Query, batching, scan
 from mars_map.search.batching import BatchedScan, while_wanted
 from mars_map.search.scoring import best_tiles, rescore, score_all
+from mars_map.web import routes
 
 
 @pytest.fixture(scope="module", params=["float16", "int8"])
@@ -215,3 +219,15 @@ def test_a_failed_pass_fails_for_all_and_the_next_works(monkeypatch):
     _SlowScan(monkeypatch, seconds=0)
     _ask(queue, 1, outcomes)
     assert outcomes[1] == 4.0
+
+
+def test_a_client_that_has_gone_ends_its_search(small_service, monkeypatch):
+    engine = small_service.engine
+    monkeypatch.setattr(engine, "_scores", type(engine._scores)(1))
+    monkeypatch.setattr(engine._scan, "_busy", True)  # somebody else scans all the time
+    monkeypatch.setattr("mars_map.web.replies._has_gone", lambda request: True)
+    reply = TestClient(Starlette(routes=routes(Path()))).get("/mars/search?q=nobody+waits")
+    assert reply.status_code == 499
+    monkeypatch.setattr(batching, "MAX_WAITING", 0)
+    busy = TestClient(Starlette(routes=routes(Path()))).get("/mars/search?q=too+many")
+    assert busy.status_code == 503 and "try again" in busy.json()["error"]
