@@ -213,7 +213,9 @@ def said(correlation: Correlation | None) -> str:
     if correlation is None:
         return "none: too few tiles"
     value, low, high = correlation
-    bounds = "" if low is None else f" ({low:.2f} to {high:.2f})"
+    bounds = (
+        " (too little ground for an interval)" if low is None else f" ({low:.2f} to {high:.2f})"
+    )
     return f"{value:.2f}{bounds}".replace("-", "\N{MINUS SIGN}")
 
 

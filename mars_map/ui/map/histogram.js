@@ -92,7 +92,7 @@ class Histogram {
   }
 
   draw() {
-    const { edges, cut } = this.found;
+    const { edges, cut, threshold } = this.found;
     this.node.hidden = false;
     this.slider.max = edges.length - 1;
     // Where the hits end, which without a threshold is the last of the top-k.
@@ -109,7 +109,7 @@ class Histogram {
       ...this.lines(),
     );
     this.marks.replaceChildren(...this.choices());
-    this.show(cut ?? { threshold: edges.at(-1), tiles: 0, km2: 0 });
+    this.show(cut ?? { threshold: threshold ?? edges.at(-1), tiles: 0, km2: 0 });
   }
 
   lines() {
