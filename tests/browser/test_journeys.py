@@ -124,7 +124,7 @@ def test_a_click_answers_with_the_tile_under_it_and_finds_its_like(visit, grid):
 
 
 def test_gale_lies_at_its_coordinates_and_the_picture_is_of_it(visit):
-    page = visit.open("/#graticule=off&hits=off")
+    page = visit.open("/#graticule=off&hits=off&names=off")
     go_to(page, "Gale")
     lon, lat, zoom = view(page)
     assert abs(lon - GALE[0]) < 0.3 and abs(lat - GALE[1]) < 0.3 and zoom >= 5
