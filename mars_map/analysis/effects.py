@@ -15,11 +15,13 @@ evidence. Two answers to that are taken together, and the interval reaches as fa
   too narrow; they are widened as Hesterberg (2015, doi 10.1080/00031305.2015.1089789, section 5.3)
   does by Student's t, with as many patches as there are effectively: (sum of areas)^2 / sum of
   squares.
-- Random rotations. The pattern of the hits is turned to random places of the sphere as it is, which
+- Random rotations. The pattern of the hits is turned to random places of the ground as it is, which
   keeps its groups whatever their size; how far the delta strays from 0 there is how far it may
   stray from the truth here. This is the "spin test" of spherical maps (Alexander-Bloch et al. 2018,
   doi 10.1016/j.neuroimage.2018.05.070), a toroidal shift (Lotwick and Silverman 1982) without
-  borders. It needs the whole planet: in a region the patches stand alone.
+  borders. Where a part of the planet was searched, the middle of the pattern is brought to random
+  tiles of it; hits that land outside drop out, and as fewer hits stray further, the stray is
+  reduced by the root of the share that landed.
 
 `docs/analysis.md` tells how often such intervals held a difference that was known to be none.
 """
@@ -107,7 +109,7 @@ class Delta(NamedTuple):
     value: float
     """From -1, all hits have less, to 1, all have more; nan where too few hits have a value."""
     low: float | None
-    """Lower end of the interval; None where hits in a region lie in too few patches."""
+    """Lower end of the interval; None where neither patches nor turns give one."""
     high: float | None
     """Upper end."""
     patches: float
@@ -138,7 +140,7 @@ def deltas(
     """Return the delta of each of c covariates, from the standings of k hits, (c, k).
 
     area: of the hits, (k,). patch: number of the patch of each, (k,). strays: deltas of the hits
-    turned at random, (c, r), from `rotated`; None where hits cannot be turned. All covariates share
+    turned at random, (c, r), from `rotated`; None for patches alone. All covariates share
     the same draws, so that they can be compared; the seed is fixed.
     """
     _, group = np.unique(patch, return_inverse=True)
@@ -158,33 +160,60 @@ def deltas(
 
 
 def rotated(
-    standings: Sequence[NDArray[np.floating]], grid: Grid, hits: NDArray[np.int64]
+    standings: Sequence[NDArray[np.floating]],
+    grid: Grid,
+    hits: NDArray[np.int64],
+    searched: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Return the deltas of the hits turned to random places, (c, ROTATIONS).
 
-    standings: of all tiles of the grid, c arrays (n_tiles,), nan where unknown. hits: (k,) numbers.
+    standings: of all tiles of the grid, c arrays (n_tiles,), nan where unknown or not searched.
+    hits: (k,) numbers, k > 0. searched: which tiles were searched, (n_tiles,); None for the planet.
     A turn that brings no hit to known ground gives nan. The seed is fixed.
     """
-    from scipy.spatial.transform import Rotation
-
     random = np.random.default_rng(_SEED)
     area = grid.areas_km2[hits]
     if len(hits) > MAX_ROTATED:
         hits = random.choice(hits, MAX_ROTATED, replace=False, p=area / area.sum())
         area = np.ones(MAX_ROTATED)
-    lon, lat = (np.radians(axis[hits]) for axis in grid.centers)
-    places = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    x, y, z = np.moveaxis(Rotation.random(ROTATIONS, rng=random).as_matrix() @ places, 1, 0)
+    places = _unit_vectors(grid, hits)
+    if searched is None:
+        turns = _frames(random.normal(size=(ROTATIONS, 3)), random)
+    else:
+        numbers = np.flatnonzero(searched)
+        share = grid.areas_km2[numbers]
+        targets = random.choice(numbers, ROTATIONS, p=share / share.sum())
+        # From the frame of the pattern's middle to frames at the targets, each spun at random.
+        # A hair off, so that a pattern whose middle is the planet's has a direction as well.
+        middle = _frames(area[np.newaxis] @ places + [1e-9, 0.0, 0.0], random)[0]
+        turns = _frames(_unit_vectors(grid, targets), random) @ middle.T
+    x, y, z = np.moveaxis(turns @ places.T, 1, 0)
     tiles = grid.tile_at(np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(np.clip(z, -1, 1))))
     found = np.empty((len(standings), ROTATIONS))
     for row, of_tiles in enumerate(standings):
         # Number -1, off the grid, is read as unknown like ground without a value.
         values = np.where(tiles >= 0, of_tiles[tiles], np.nan)
         known = np.isfinite(values)
-        weight = known @ area
+        landed = known @ area
         total = np.where(known, values, 0.0) @ area
-        found[row] = np.divide(total, weight, out=np.full(ROTATIONS, np.nan), where=weight > 0)
+        found[row] = np.divide(total, landed, out=np.full(ROTATIONS, np.nan), where=landed > 0)
+        if searched is not None:
+            found[row] *= np.sqrt(landed / area.sum())
     return found
+
+
+def _unit_vectors(grid: Grid, tiles: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the directions of tile centres, (k, 3)."""
+    lon, lat = (np.radians(axis[tiles]) for axis in grid.centers)
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def _frames(directions: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Return rotations whose first column has these directions, (n, 3, 3), else at random."""
+    first = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+    second = np.cross(first, random.normal(size=first.shape))
+    second /= np.linalg.norm(second, axis=-1, keepdims=True)
+    return np.stack([first, second, np.cross(first, second)], axis=-1)
 
 
 _NOTHING = Delta(float("nan"), None, None, 0.0)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mars_map.analysis.effects import MIN_HITS, MIN_PATCHES, SMALL, Delta, Ground, deltas, rotated
+from mars_map.analysis.effects import MIN_HITS, Delta, Ground, deltas, rotated
 from mars_map.covariates import COVARIATES, Covariate
 from mars_map.planet.blocks import patch_numbers
 from mars_map.search import Result
@@ -101,8 +101,6 @@ class Explanation:
             )
         clear = [one for one in self.comparisons if one.delta.is_clear]
         rest = len(self.comparisons) - len(clear)
-        if all(one.delta.low is None for one in self.comparisons):
-            return self._of_few_patches()
         if not clear:
             return f"In none of {rest} respects do hits clearly differ from {self.against}."
         listed = _listed([one.phrase for one in clear[:NAMED]])
@@ -110,16 +108,6 @@ class Explanation:
         tail = f"; {more} more {'differs' if more == 1 else 'differ'}" if more > 0 else ""
         tail += f"; {rest} {'does' if rest == 1 else 'do'} not clearly differ" if rest else ""
         return f"Beside {self.against}, hits are {listed}{tail}."
-
-    def _of_few_patches(self) -> str:
-        patches = max(one.delta.patches for one in self.comparisons)
-        seen = [one.phrase for one in self.comparisons if abs(one.delta.value) >= SMALL][:NAMED]
-        found = f"Beside {self.against}, hits are {_listed(seen)}, but they" if seen else "Hits"
-        return (
-            f"{found} lie in about {patches:.0f} {'patch' if patches < 1.5 else 'patches'} of "
-            f"ground, fewer than the {MIN_PATCHES:.0f} that would tell a rule from a place; ask "
-            "for more hits or a wider region."
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -163,7 +151,8 @@ class Explainer:
         grid, hits = result.index.grid, result.hits
         standings = [one.standings for one in ground]
         lon, lat = (axis[hits] for axis in grid.centers)
-        turned = None if _is_limited(result) or not len(hits) else rotated(standings, grid, hits)
+        searched = result.region_mask if _is_limited(result) else None
+        turned = rotated(standings, grid, hits, searched) if len(hits) else None
         of_hits = np.array([one[hits] for one in standings])
         found = deltas(of_hits, grid.areas_km2[hits], patch_numbers(lon, lat), turned)
         comparisons = [

@@ -77,7 +77,7 @@ def why(
     for one in explanation.comparisons:
         if np.isnan(one.delta.value):
             continue
-        interval = "too few patches"
+        interval = "none"
         if one.delta.low is not None:
             interval = f"{one.delta.low:+.2f} to {one.delta.high:+.2f}"
         hits, ground = (one.covariate.value(v[2]) for v in (one.hits, one.ground))

@@ -34,7 +34,7 @@ HELP = (
     "is Cliff's delta: how much likelier it is that a hit has more than a random piece of that "
     "ground than that it has less; -1 and 1 are no overlap. The line is a 95 % interval that knows "
     "that hits come in groups: whole patches of ground are drawn anew, and the pattern of the hits "
-    "is turned to random places of the planet. A filled dot is a clear difference. One in twenty "
+    "is turned to random places. A filled dot is a clear difference. One in twenty "
     "of those without any would look clear by chance."
 )
 CAUTION = (
@@ -81,7 +81,7 @@ def figures(one: Comparison) -> str:
     """Return the figures of a comparison as one line of text."""
     if np.isnan(one.delta.value):
         return f"{one.covariate.title}: known for {one.known_hits:,} hits only"
-    interval = "no interval: too few patches"
+    interval = "no interval"
     if one.delta.low is not None and one.delta.high is not None:
         interval = f"95 % {_signed(one.delta.low)} to {_signed(one.delta.high)}"
     hits, ground = (one.covariate.value(v[2]) for v in (one.hits, one.ground))
