@@ -39,20 +39,11 @@ def test_the_slider_cuts_the_hits(visit, hits_of):
     assert "k" not in address(page)
 
 
-def test_units_are_outlined_and_stay_on_reload(visit, hits_of):
-    page = visit.open("/?like=r176c0372")
-    page.get_by_text("Units", exact=True).click()
-    units = units_of(hits_of(Query.like("r176c0372")))
-    drawn = page.locator(f'.mm-map[data-units="{len(units)}"]')
-    expect(drawn).to_be_visible()
-    page.wait_for_url("**units=0")
-    page.reload()
-    expect(drawn).to_be_visible()
-
-
-def test_two_queries_are_swiped_and_subtracted(visit):
-    page = visit.open("/?like=r176c0372&b=like%3Dr120c0100")
+def test_units_are_outlined_and_two_queries_swiped_and_subtracted(visit, hits_of):
+    page = visit.open("/?like=r176c0372&b=like%3Dr120c0100&units=0")
     shown = page.locator(".mm-map")
+    units = units_of(hits_of(Query.like("r176c0372")))
+    expect(shown).to_have_attribute("data-units", str(len(units)))
     page.wait_for_selector('.mm-map[data-compared^="swipe"]')
     clip = "() => getComputedStyle(document.querySelector('.leaflet-heat-b-pane')).clipPath"
     before = page.evaluate(clip)
