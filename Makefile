@@ -19,6 +19,7 @@ benchmark: .venv/.test chromium
 	$(BIN)/python -m benchmarks.query
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.embedding
+	$(BIN)/python -m benchmarks.build
 	$(BIN)/python -m benchmarks.page
 
 .venv/bin/python:

@@ -10,6 +10,16 @@ from PIL import Image
 POOLED = 8
 
 
+class Pooling:
+    """What is done to pictures before they are encoded."""
+
+    def fit_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.uint8]:
+        """Return pictures averaged over squares, (n, 8, 8)."""
+        size = (POOLED, POOLED)
+        grey = [np.asarray(p.convert("L").resize(size, Image.Resampling.BOX)) for p in pictures]
+        return np.stack(grey)
+
+
 class PictureEncoder:
     """Pictures averaged over squares, turned by a fixed random matrix: alike pictures are near."""
 
@@ -17,13 +27,14 @@ class PictureEncoder:
     sha256 = hashlib.sha256(b"pooled pictures").hexdigest()
     dim = 32
     image_size = 64
+    preprocessing = Pooling()
 
     def __init__(self, *_: object) -> None:
         self._turn = np.random.default_rng(5).normal(size=(POOLED**2, self.dim))
 
     def encode_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Return one unit vector a picture, (n, dim)."""
-        return self.encode_pixels(self.preprocessing(pictures))
+        return self.encode_fitted(self.preprocessing.fit_pictures(pictures))
 
     def encode_pictures(
         self, pictures: Sequence[Image.Image], width_km: float | None = None
@@ -31,13 +42,7 @@ class PictureEncoder:
         """The same; it knows no scales."""
         return self.encode_images(pictures)
 
-    def preprocessing(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Return pictures averaged over squares, (n, 1, 8, 8)."""
-        size = (POOLED, POOLED)
-        grey = [np.asarray(p.convert("L").resize(size, Image.Resampling.BOX)) for p in pictures]
-        return np.stack(grey)[:, np.newaxis].astype(np.float32)
-
-    def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def encode_fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return one unit vector for each of what `preprocessing` gives, (n, dim)."""
         rows = pixels.reshape(len(pixels), -1).astype(np.float64) - 127.3
         vectors = np.stack([row @ self._turn for row in rows])

@@ -41,8 +41,8 @@ DEFAULT_PIXELS = 224
 """Width of a tile's picture for encoders that do not tell theirs."""
 
 
-Picture = Image.Image | NDArray[np.float32]
-"""A picture, or (3, pixels, pixels) as the encoder calculates with it."""
+Picture = Image.Image | NDArray[np.uint8]
+"""A picture, or (pixels, pixels, 3) as the encoder's own preprocessing has fitted it."""
 
 
 class Cut(NamedTuple):
@@ -51,7 +51,7 @@ class Cut(NamedTuple):
     tiles: NDArray[np.int64]
     """Those with enough data, (n,)."""
     pictures: list[Picture]
-    """Their pictures, grey or colour, or what the encoder's own preprocessing made of them."""
+    """Their pictures, grey or colour, fitted or not."""
     fraction_valid: NDArray[np.float32]
     """Share of each that has data, (n,)."""
     thumbnails: list[bytes]
@@ -132,8 +132,8 @@ class Workshop:
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="cut")
         self.has_gpu = _has_gpu()
         """Whether the encoder works beside the processor."""
-        self.prepares = self.has_gpu and hasattr(self.encoder, "encode_pixels")
-        """Whether the threads that cut also make of pictures what the encoder calculates with."""
+        self.prepares = self.has_gpu and hasattr(self.encoder, "encode_fitted")
+        """Whether the threads that cut also fit the pictures; the encoder then only scales them."""
         # Two batches on a GPU: the processor prepares one while the other is calculated.
         self._turn = threading.BoundedSemaphore(2 if self.has_gpu else 1)
 
@@ -191,7 +191,7 @@ class Workshop:
         """
         with self._turn, self.encoding.running():
             if self.prepares:
-                found = self.encoder.encode_pixels(np.stack(pictures))
+                found = self.encoder.encode_fitted(np.stack(pictures))
             else:
                 found = self.encoder.encode_pictures(pictures, recipe.width_km)
         vectors = np.asarray(found, np.float32)
@@ -213,7 +213,7 @@ class Workshop:
         """Return what `encode` takes."""
         if not self.prepares or not pictures:
             return pictures
-        return list(self.encoder.preprocessing(pictures))
+        return list(self.encoder.preprocessing.fit_pictures(pictures))
 
     def close(self) -> None:
         """Let the threads go, without waiting for them."""
