@@ -123,7 +123,7 @@ def subjects(inputs: Inputs) -> Iterator[Subject]:
     yield Subject("graben", "yes", whole(GRABEN), "graben")
     yield Subject("layered ejecta", "yes", whole(LAYERED_EJECTA), "layered ejecta")
     yield Subject("debris flows", "in part", rows(LANDSLIDES, "type", "DF"))
-    yield Subject("linear dunes", "in part", _dunes(inputs, "L"))
+    yield Subject("linear dunes", "yes", _dunes(inputs, "L"))
     yield Subject("hydrated minerals", "no", whole(HYDRATED_MINERALS))
     yield Subject("pit chains (catenae)", "no", rows(NOMENCLATURE, "feature_type", "Catena"))
     yield Subject("geologic contacts", "no", whole(CONTACTS))
