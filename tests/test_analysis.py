@@ -132,6 +132,8 @@ def test_in_a_region_hits_are_compared_with_the_region(explainer, covariates):
     inside = explainer.explain(answer(np.flatnonzero(mask), mask, region=north))
     assert all(abs(one.delta.value) < 1e-6 for one in inside.comparisons)
     assert "the ground that was searched" in inside.sentence
+    # North of the equator, nearer to the pole is further north.
+    assert not any(one.covariate.name == "latitude_abs" for one in inside.comparisons)
     assert found(inside, "elevation").ground[2] < found(plain, "elevation").ground[2]
 
 

@@ -144,7 +144,11 @@ class Explainer:
         extra: covariates of somebody's own, on the same tiles. Raises CovariateError where a file
         of the covariates is missing.
         """
-        measured = [Measured(one, self._covariates(name)) for name, one in COVARIATES.items()]
+        measured = [
+            Measured(one, self._covariates(name))
+            for name, one in COVARIATES.items()
+            if name != "latitude_abs" or _is_both_sides_of_the_equator(result)
+        ]
         ground = [self._sorted(result, one) for one in measured]
         measured += extra
         ground += [_Sorted.of(result, one.values) for one in extra]
@@ -243,6 +247,13 @@ def _shares(ground: Ground, edges: NDArray) -> NDArray[np.float64]:
 
 def _against(result: Result) -> str:
     return "the ground that was searched" if _is_limited(result) else "the planet"
+
+
+def _is_both_sides_of_the_equator(result: Result) -> bool:
+    """Whether the distance from the equator is more than the latitude said twice."""
+    lat = result.index.grid.centers[1]
+    lat = lat if result.region_mask is None else lat[result.region_mask]
+    return bool((lat > 0).any() and (lat < 0).any())
 
 
 def _is_limited(result: Result) -> bool:

@@ -95,7 +95,7 @@ def region_label(region: Region) -> str:
         case Quadrangle():
             return region.bounds.title
         case Circle():
-            return f"{region.name or 'Circle'}, {region.radius_km:,.0f} km round"
+            return f"{region.name or 'Circle'}, {region.radius_km:,.0f} km"
         case LatitudeBand():
             return f"{_latitude(region.south)} to {_latitude(region.north)}"
         case Box():
