@@ -15,6 +15,7 @@ from mars_map.search.labels import LabelBook, LabelLayer
 from mars_map.ui.session import _index_of, restored, session_of
 from mars_map.ui.state import PageState
 from mars_map.web import Service
+from mars_map.web.compare import Other
 from tests.conftest import make_index
 
 SCRIPT = "<script>alert(1)</script> “ü” \\ {{ 7 * 7 }}"
@@ -37,7 +38,7 @@ def visit(small_service):
     book.follow(state.query)
     book.layers.append(LabelLayer(SCRIPT, "#009e73", yes=("r009c0002",)))
     book.subjects.append(())
-    state.compared = Query("volcano")
+    state.compared = Other(Query("volcano"))
     state.look_at("r008c0005")
     state.units_shown, state.least_km2, state.tab = True, 1234.5, "Labels"
     assert not state.problem and len(state.history) > 4
@@ -86,6 +87,13 @@ def test_two_sessions_in_a_row_are_both_obeyed_by_the_map(visit):
     first, _ = restored(session, PageState())
     second, _ = restored(session, first)
     assert (first.view[0], second.view[0]) == (1, 2)
+
+
+def test_the_address_follows_the_opened_session(visit):
+    """What was written last is the address of before, so that the new one is written."""
+    before = PageState(written={"q": ["craters"]})
+    opened, _ = restored(read_session(text_of(visit).encode()), before)
+    assert opened.written == before.written != opened.to_params()
 
 
 def changed(visit, **changes):

@@ -87,6 +87,8 @@ def restored(session: Session, before: PageState) -> tuple[PageState, LabelBook]
     if session.history:
         state.history, state.position = list(session.history), session.position
     state.tab = session.tab or None
+    # What the browser shows is still the address of before.
+    state.written = before.written
     state.view = ((before.view[0] if before.view else 0) + 1, session.view)
     book = LabelBook()
     for layer, parts in session.layers:
