@@ -7,7 +7,7 @@ to the quad that its centre lies in, so every tile is embedded once, whatever th
 import math
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,7 +127,7 @@ def plan_build(source: Path, recipe: Recipe) -> Plan:
 
 def _plan_quads(source: Path, recipe: Recipe) -> Plan:
     listing = list_quads(source)
-    recipe = _with_gaps(recipe)
+    recipe = replace(recipe, reading=replace(recipe.reading, gaps=CTX_NODATA))
     sound, bad = _check_all(listing.quads, recipe.reading)
     tiles = _divide(recipe.grid, QUAD_DEG, SOUTH_LIMIT)
     by_cell = {_cell(quad.box[0] + 1, quad.box[1] + 1): quad for quad in sound}
@@ -164,20 +164,15 @@ def _plan_raster(source: Path, recipe: Recipe) -> Plan:
     return Plan(source, "raster", recipe, tuple(tasks), ())
 
 
-def _with_gaps(recipe: Recipe) -> Recipe:
-    reading = Reading(recipe.reading.nodata, CTX_NODATA, recipe.reading.stretch)
-    return Recipe(**{**vars(recipe), "reading": reading})
-
-
 def _check_all(quads: Iterable[Quad], reading: Reading) -> tuple[list[Quad], list[BadQuad]]:
     def check(quad: Quad) -> str:
+        if not quad.is_ready:
+            return ""  # checked when it is downloaded or unpacked
         try:
-            # What must be downloaded or unpacked is checked when that is done.
-            if not quad.is_remote and not quad.location.lower().endswith(".zip"):
-                check_quad(quad.location, quad.box, reading)
+            check_quad(quad.location, quad.box, reading)
         except MosaicError as error:
             return str(error)
-        return "" if quad.is_remote or Path(quad.location).is_file() else _absent(quad)
+        return ""
 
     quads = list(quads)
     with ThreadPoolExecutor(CHECKING_THREADS) as pool:
@@ -189,10 +184,6 @@ def _check_all(quads: Iterable[Quad], reading: Reading) -> tuple[list[Quad], lis
         if reason
     ]
     return sound, bad
-
-
-def _absent(quad: Quad) -> str:
-    return f'There is no "{quad.location}".'
 
 
 def _divide(grid: Grid, side: float, south: float) -> dict[tuple[int, int], NDArray[np.int64]]:
@@ -230,10 +221,7 @@ def _neighbours(
     return tuple(
         other.location
         for other in found
-        if other is not None
-        and other is not quad
-        and not other.is_remote
-        and not other.location.lower().endswith(".zip")
+        if other is not None and other is not quad and other.is_ready
     )
 
 

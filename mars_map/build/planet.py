@@ -36,6 +36,8 @@ JSON_BYTES = 40
 """Bytes of a tile's line in a quad's `.json`, an upper estimate."""
 THUMBNAIL_BYTES = 0.35
 """Bytes of a pixel of a thumbnail, with where it lies, an upper estimate."""
+ZIP_BYTES = 1.8e9
+"""Bytes of a CTX quad's zip file, where nothing is known of it."""
 UNPACKED = 2.3
 """What a zip file and the raster in it take, in sizes of the zip file."""
 CTX_IMAGES = (
@@ -127,7 +129,7 @@ def estimate(
     tiles = sum(len(task.tiles) for task in todo)
     small = THUMBNAIL_BYTES * plan.recipe.thumbnails**2
     row = dim * (2 if quantisation == "float16" else 1) + SPARE_BYTES
-    packed = remote or [t for t in todo if t.quad.location.lower().endswith(".zip")]
+    ready = all(task.quad.is_ready for task in todo)
     return Estimate(
         tiles=tiles,
         cut_s=cut_s,
@@ -135,7 +137,7 @@ def estimate(
         threads=workshop.threads,
         work_bytes=int(tiles * (4 * dim + JSON_BYTES + small)),
         index_bytes=int(grid.n_tiles * row + plan.n_tiles * small),
-        fetch_bytes=int(at_once * UNPACKED * (size or 2e9)) if packed else 0,
+        fetch_bytes=0 if ready else int(at_once * UNPACKED * (size or ZIP_BYTES)),
         download_bytes=None if size is None else size * len(remote),
         has_gpu=workshop.has_gpu,
     )
@@ -271,8 +273,7 @@ def _sample(
     plan: Plan, todo: Sequence[Task], workshop: Workshop
 ) -> tuple[float | None, list[Picture]]:
     """Cut a run of tiles from the middle of the work: seconds a tile, and their pictures."""
-    local = [task for task in todo if Path(task.quad.location).suffix.lower() != ".zip"]
-    local = [task for task in local if not task.quad.is_remote]
+    local = [task for task in todo if task.quad.is_ready]
     for task in local[len(local) // 2 :]:
         runs = tile_runs(plan.recipe, task.tiles)
         run = runs[len(runs) // 2][:SAMPLE_TILES]

@@ -40,8 +40,7 @@ class Mosaic:
         self._quads: tuple[Quad, ...] = ()
         self._raster = location
         if told["kind"] == "folder":
-            quads = list_quads(location).quads
-            self._quads = tuple(q for q in quads if not q.location.lower().endswith(".zip"))
+            self._quads = tuple(q for q in list_quads(location).quads if q.is_ready)
         stretch = tuple(told["stretch"]) if told.get("stretch") else None
         self._reading = Reading(told.get("nodata"), told.get("gaps"), stretch)
 

@@ -45,6 +45,11 @@ class Quad:
         """Whether it must be downloaded."""
         return is_url(self.location)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its raster can be read where it lies: neither downloaded nor unpacked."""
+        return not self.is_remote and not self.location.lower().endswith(".zip")
+
 
 @dataclass(frozen=True)
 class BadQuad:
