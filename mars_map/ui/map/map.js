@@ -1,10 +1,11 @@
 // The map of the page. One Leaflet map lives as long as the page; an update swaps what changed.
 
-import * as L from "../leaflet/leaflet-src.esm.js";
+import { DomEvent } from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
 import { Comparison } from "./compare.js";
-import { Drawing, RegionTools } from "./drawing.js";
+import { Drawing } from "./drawing.js";
 import { Flight } from "./flight.js";
+import { MAX_ZOOM, inCorner, makeLeaflet, stylesheet, toggle } from "./frame.js";
 import { Graticule } from "./graticule.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
 import { Labels } from "./labels.js";
@@ -16,26 +17,15 @@ import { Overlays } from "./overlays.js";
 import { Places } from "./places.js";
 import { Views } from "./polar.js";
 import { Preferences } from "./preferences.js";
+import { RegionTools } from "./region.js";
 import { StatusLine } from "./scale.js";
-import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
+import { bus, describeIndex, element, footprints, tell } from "./server.js";
 import { Tip } from "./tip.js";
 import { Units } from "./units.js";
 
-const MAX_ZOOM = 9;
 const TILE_ZOOM = 5;
 const NOTICE_MS = 7000;
 const DEGREES_KM = 59.27;
-const PANES = {
-  geology: 290,
-  heat: 300,
-  graticule: 350,
-  overlays: 360,
-  region: 380,
-  footprints: 390,
-  labels: 410,
-  selected: 420,
-};
-
 const maps = new WeakMap();
 
 /** Called by Streamlit with every change of the component's data. */
@@ -91,11 +81,6 @@ class MarsMap {
     this.leaflet = makeLeaflet(this.canvas);
     this.views = new Views(this.leaflet, this.preferences, () => this.project());
     this.flight = new Flight(this.leaflet, this.views, this.preferences);
-    for (const [name, z] of Object.entries(PANES)) {
-      const pane = this.leaflet.createPane(name);
-      pane.style.zIndex = z;
-      pane.style.pointerEvents = "none";
-    }
     this.addLayers(description);
     this.addControls({ ...description, step: this.grid.step, count: this.grid.count });
     this.listen();
@@ -142,8 +127,8 @@ class MarsMap {
     const corners = [this.legend.node, this.labels.node, this.measures.profile.node];
     const nodes = [bar, ...corners, this.noticeBox, this.busy];
     for (const node of nodes) {
-      L.DomEvent.disableClickPropagation(node);
-      L.DomEvent.disableScrollPropagation(node);
+      DomEvent.disableClickPropagation(node);
+      DomEvent.disableScrollPropagation(node);
     }
     this.host.append(...nodes, this.tip.node, this.status.node);
     this.units = new Units(this);
@@ -174,6 +159,9 @@ class MarsMap {
 
   close() {
     this.ends.abort();
+    this.drawing.stop();
+    this.measures.profile.hide();
+    this.preferences.close();
     this.flight.close();
     this.comparison.close();
     this.leaflet.remove();
@@ -280,48 +268,8 @@ class MarsMap {
   }
 }
 
-function makeLeaflet(host) {
-  const map = L.map(host, {
-    crs: L.CRS.EPSG4326,
-    minZoom: 0,
-    maxZoom: MAX_ZOOM,
-    zoomSnap: 0.25,
-    zoomDelta: 1,
-    wheelPxPerZoomLevel: 90,
-    maxBoundsViscosity: 0.8,
-    attributionControl: false,
-    zoomControl: false,
-    fadeAnimation: false,
-    boxZoom: false,
-  });
-  L.control.zoom({ position: "topleft" }).addTo(map);
-  return map;
-}
-
-/** Put buttons below those that zoom. */
-function inCorner(map, node) {
-  const Corner = L.Control.extend({ options: { position: "topleft" }, onAdd: () => node });
-  map.addControl(new Corner());
-  L.DomEvent.disableClickPropagation(node);
-}
-
 function boxesOf(grid, tiles) {
   const boxes = new Float64Array(tiles.length * 4);
   tiles.forEach((tile, i) => boxes.set(grid.bounds(tile), i * 4));
   return boxes;
-}
-
-function toggle(map, layer, shown) {
-  if (shown) layer.addTo(map);
-  else layer.remove();
-}
-
-function stylesheet(path) {
-  const href = route(path);
-  const there = [...document.styleSheets].some((sheet) => sheet.href === href);
-  if (there) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const onerror = () => reject(new Error("The map's style sheet cannot be loaded; reload."));
-    document.head.append(element("link", { rel: "stylesheet", href, onload: resolve, onerror }));
-  });
 }

@@ -103,6 +103,12 @@ export class Preferences {
     this.timer = setTimeout(() => this.writeNow(), REST_MS);
   }
 
+  /** Write no more: another map has taken over the address. */
+  close() {
+    clearTimeout(this.timer);
+    this.write = this.writeNow = () => {};
+  }
+
   writeNow() {
     const text = this.text();
     const hash = text && `#${text}`;
