@@ -110,6 +110,23 @@ def test_a_tile_called_both_is_left_out_and_said() -> None:
         (collection(feature(lon=[1], lat={})), "no label"),
         (collection({"geometry": 3}, None, "x", {"properties": []}), "no label"),  # type: ignore[arg-type]
         (collection(feature(["yes"])), "no label"),
+        (collection(feature(lon=10**400)), "no label"),
+        (collection(feature(lon=True, lat=None)), "no label"),
+        *(
+            (collection({"properties": {"label": "yes"}, "geometry": geometry}), "no label")
+            for geometry in (
+                {"type": "Blob", "coordinates": [1, 2]},
+                {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]},
+                {"type": "Polygon", "coordinates": [[[0, 0], [1, "x"], [2, 2], [0, 0]]]},
+                {"type": "Point", "coordinates": [10**400, 0]},
+                {"type": "Point", "coordinates": []},
+                {"type": "GeometryCollection", "geometries": [{}]},
+                {},
+                [],
+                "Point",
+                None,
+            )
+        ),
         (
             collection(feature(), crs={"properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}),
             "reference system",

@@ -303,7 +303,7 @@ def _place(feature: Any, grid: Grid) -> tuple[str, int, bool]:
         properties = feature["properties"]
         answer = properties["label"]
         lon, lat = _centre(properties, feature.get("geometry"))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return "", -1, False
     if answer not in ANSWERS or not (abs(lon) <= 360 and abs(lat) <= 90):
         return "", -1, False
@@ -316,13 +316,21 @@ def _centre(properties: Mapping[str, Any], geometry: Any) -> tuple[float, float]
     if "lon" in properties and "lat" in properties:
         lon, lat = float(properties["lon"]), float(properties["lat"])
     else:
-        import shapely.geometry
-
-        west, south, east, north = shapely.geometry.shape(geometry).bounds
+        west, south, east, north = _bounds(geometry)
         lon, lat = (west + east) / 2, (south + north) / 2
     if not (math.isfinite(lon) and math.isfinite(lat)):
         raise ValueError("not finite")
     return lon, lat
+
+
+def _bounds(geometry: Any) -> tuple[float, float, float, float]:
+    import shapely.errors
+    import shapely.geometry
+
+    try:
+        return shapely.geometry.shape(geometry).bounds
+    except shapely.errors.ShapelyError as error:
+        raise ValueError("no geometry") from error
 
 
 def _note(moved: int, lost: int, disputed: int) -> str:
