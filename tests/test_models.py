@@ -17,7 +17,11 @@ from safetensors.torch import load_file, save_file
 from mars_map import settings
 from mars_map.cli import main
 from mars_map.encoders import checkpoint, load_image_encoder, load_text_encoder
+from mars_map.encoders.agreement import sentences
+from mars_map.encoders.clip import TYPICAL
 from mars_map.encoders.hub import locate, stated_sha256
+from mars_map.encoders.int8 import quantise
+from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.preprocessing import openclip_preprocessing, transformers_preprocessing
 from mars_map.encoders.tokens import ClipTokenizer
 from mars_map.errors import ModelError, ModelMismatchError
@@ -173,6 +177,16 @@ def test_pictures_in_bfloat16_agree(small):
     assert cosines.min() > 0.999 and fast.image_size == 56
     assert fast.encode_pictures(pictures, 12.0).shape == (5, 32)
     assert fast.encode_images([]).shape == (0, 32)
+
+
+def test_eight_bits_hold_on_a_trained_transformer():
+    # Random weights have none of the large channels that make 8 bits hard; MiniLM has.
+    minilm = MiniLM()
+    texts = sentences()[::4]
+    exact = minilm.encode(texts)
+    with torch.inference_mode():
+        quantise(minilm._model, lambda: minilm.encode(TYPICAL))
+    assert (minilm.encode(texts) * exact).sum(dim=1).min() > 0.997
 
 
 def test_an_index_of_exact_vectors_is_searched_by_fast_words_and_by_no_other_model(small, tmp_path):
