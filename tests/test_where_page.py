@@ -2,6 +2,7 @@
 
 import pytest
 
+from mars_map.covariates import FILTERS
 from mars_map.planet.regions import Circle, MultiPolygon, Quadrangle
 from mars_map.search import Filter, Query
 from mars_map.web.params import query_to_params
@@ -34,6 +35,17 @@ def test_a_slider_is_a_filter_and_its_ends_are_none(page):  # noqa: F811
     assert test.query_params["where"] == "elevation:..-2000"
     test.slider(key="mars-filter-elevation").set_value((low, high)).run()
     assert state(test).query.filters == () and not test.exception
+
+
+def test_every_filter_has_its_slider(page):  # noqa: F811
+    test = page(q="dunes", where=["albedo:0.12..0.2", "slope:..99"])
+    for name in FILTERS:
+        test.button_group(key="mars-filter-kind").set_value(name).run()
+        assert not test.exception and not test.error
+        slider = test.slider(key=f"mars-filter-{name}")
+        assert slider.min <= slider.value[0] < slider.value[1] <= slider.max
+        assert slider.value == ((0.12, 0.2) if name == "albedo" else (slider.min, slider.max))
+    assert len(state(test).query.filters) == 2, "to look at a filter changes none"
 
 
 def test_a_feature_is_its_circle_and_its_name_comes_back(page):  # noqa: F811
