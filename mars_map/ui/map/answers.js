@@ -13,9 +13,16 @@ const TITLES = {
 export function labelsOf(query) {
   const labels = new Map();
   const params = new URLSearchParams(query);
-  for (const answer of ["yes", "no"])
+  for (const answer of Object.keys(MARKS))
     for (const name of (params.get(answer) ?? "").split(",")) if (name) labels.set(name, answer);
   return labels;
+}
+
+/** A query as address parameters, whatever was called right and wrong. */
+export function withoutLabels(query) {
+  const params = new URLSearchParams(query);
+  for (const answer of Object.keys(MARKS)) params.delete(answer);
+  return params.toString();
 }
 
 /**

@@ -2,7 +2,7 @@
 // without asking Python; pictures load as they come into view. Above them, once there are labels,
 // the tiles whose answers would tell most.
 
-import { answerButtons, labelsOf } from "./answers.js";
+import { answerButtons, labelsOf, withoutLabels } from "./answers.js";
 import { Grid, formatLatitude, formatLongitude } from "./mars.js";
 import { longitudeStyle } from "./preferences.js";
 import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
@@ -52,6 +52,8 @@ class Gallery {
   async update({ query, selected, asked = [], only }, send) {
     this.send = send;
     if (query !== this.query) {
+      // After an answer the place stays where somebody has scrolled to.
+      const stays = withoutLabels(query) === withoutLabels(this.query ?? "");
       this.query = query;
       this.labels = labelsOf(query);
       try {
@@ -61,13 +63,18 @@ class Gallery {
         this.grid = new Grid(grid);
         this.found = found;
         this.ask(asked);
-        this.list.replaceChildren();
-        this.addPage();
+        this.fill(stays ? this.list.children.length : 0);
       } catch (error) {
         this.list.replaceChildren(element("p", { textContent: error.message }));
       }
     }
     this.mark(selected);
+  }
+
+  /** Show the first hits, at least a page of them, in the place of those that were there. */
+  fill(count) {
+    const first = this.found.tiles.slice(0, Math.max(count, PAGE));
+    this.list.replaceChildren(...first.map((tile, i) => this.card(tile, i)));
   }
 
   addPage() {
