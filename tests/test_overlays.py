@@ -16,6 +16,7 @@ from mars_map.build.inputs import Inputs
 from mars_map.build.overlays import CATALOGUES, Feature, build_overlays, encode_paths, simplify
 from mars_map.planet.sphere import great_circle_m
 from mars_map.settings import OVERLAYS_DIR
+from mars_map.web import overlays
 
 KEYS = [catalogue.key for catalogue, _ in CATALOGUES]
 MOST_BYTES = 6_000_000
@@ -100,6 +101,22 @@ def test_geology_is_a_picture(client):
 def test_what_is_not_there_is_refused(client, path):
     reply = client.get(f"/mars/{path}")
     assert reply.status_code == 404 and reply.json()["error"]
+
+
+def test_damaged_and_absent_files_are_one_sentence(client, tmp_path, monkeypatch):
+    listed = (OVERLAYS_DIR / "overlays.json").read_text(encoding="utf-8")
+    monkeypatch.setattr(overlays.settings, "OVERLAYS_DIR", tmp_path)
+    kept = overlays._listed, overlays._catalogue
+    for name, reader in zip(("_listed", "_catalogue"), kept, strict=True):
+        monkeypatch.setattr(overlays, name, reader.__wrapped__)
+    replies = [client.get("/mars/overlay")]
+    (tmp_path / "overlays.json").write_text("[{")
+    replies.append(client.get("/mars/overlay"))
+    (tmp_path / "overlays.json").write_text(listed, encoding="utf-8")
+    (tmp_path / "graben.json.gz").write_bytes(gzip.compress(b"[]" * 5_000)[:30])
+    replies.append(client.get("/mars/overlay/graben"))
+    for reply in replies:
+        assert reply.status_code == 404 and "restore" in reply.json()["error"]
 
 
 def test_the_files_are_small():

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import zlib
 from functools import cache
 
 from starlette.requests import Request
@@ -71,7 +72,10 @@ def _geology() -> MarsRaster:
 
 @cache
 def _listed() -> list[dict[str, str | int]]:
-    return json.loads(_read("overlays.json"))
+    try:
+        return json.loads(_read("overlays.json"))
+    except ValueError as error:
+        raise BasemapError("The list of overlays is damaged; restore its file.") from error
 
 
 @cache
@@ -79,7 +83,7 @@ def _catalogue(name: str) -> bytes:
     """Return a catalogue as JSON, unpacked: whether it travels packed is settled for each reply."""
     try:
         return gzip.decompress(_read(f"{name}.json.gz"))
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise BasemapError(f'The overlay "{name}" is damaged; restore its file.') from error
 
 
