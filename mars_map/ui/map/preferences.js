@@ -14,10 +14,13 @@ const STYLE_KEY = "mars_map.longitudes";
 const MOST_CORNERS = 200;
 const REST_MS = 150;
 
-/** What was measured, `{shape, points}`, from the address's "line" or "polygon"; null for nothing. */
+/** Names in the address of what is measured. */
+const MEASURED = { line: "line", polygon: "area" };
+
+/** What was measured, `{shape, points}`, as the address has it; null for nothing. */
 function measuredFrom(given) {
   for (const [shape, least] of [["line", 2], ["polygon", 3]]) {
-    const corners = (given.get(shape) ?? "").split(";").slice(0, MOST_CORNERS);
+    const corners = (given.get(MEASURED[shape]) ?? "").split(";").slice(0, MOST_CORNERS);
     const points = corners.map((corner) => corner.split(",").map(Number));
     const sound = points.every(([lon, lat]) => Math.abs(lon) <= 540 && Math.abs(lat) <= 90);
     if (sound && points.length >= least) return { shape, points };
@@ -129,7 +132,7 @@ export class Preferences {
     if (this.over.length) parts.push(`over=${this.over.map(encodeURIComponent).join(",")}`);
     if (this.measured) {
       const { shape, points } = this.measured;
-      parts.push(`${shape}=${points.map(([lon, lat]) => `${lon},${lat}`).join(";")}`);
+      parts.push(`${MEASURED[shape]}=${points.map(([lon, lat]) => `${lon},${lat}`).join(";")}`);
     }
     for (const name of SWITCHES) if (!this[name]) parts.push(`${name}=off`);
     if (this.lon !== DEFAULTS.lon) parts.push(`style=${this.lon}`);
