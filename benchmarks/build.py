@@ -81,14 +81,13 @@ def measure_build(source: Path, model: str) -> None:
     one = rate(n, lambda: [cut_run([source], run, recipe) for run in runs])
     cut = rate(n, lambda: list(workshop.cut(task, recipe, [source])))
     encode = rate(n, lambda: workshop.encode(pictures, recipe))
-    print(f"  {'cut, one thread':<36}{one:10.1f}")
-    print(f"  {'cut, all threads':<36}{cut:10.1f}")
-    print(f"  {'encode':<36}{encode:10.1f}")
-    # What both would give if the processors did nothing but this, one after the other.
-    print(f"  {'cut and encode, one after the other':<36}{1 / (1 / cut + 1 / encode):10.1f}")
     workshop.encoding.reset()
     both = rate(n, lambda: embed(workshop, task, recipe), warm_up=False)
-    print(f"  {'decode + cut + encode, as built':<36}{both:10.1f}")
+    print(f"  {'':<36}{'a second':>10}{'processor ms':>14}")
+    tell("decode and cut, one thread", one)
+    tell("decode and cut, all threads", cut)
+    tell("encode", encode)
+    tell("decode + cut + encode, as built", both)
     print(f"  {'share of time the encoder waits':<36}{workshop.encoding.waiting:10.0%}")
     workshop.close()
 
@@ -99,16 +98,25 @@ def embed(workshop: Workshop, task: Task, recipe: Recipe) -> None:
     assert len(done.tiles) == len(task.tiles)  # type: ignore[union-attr]
 
 
-def rate(n: int, work: Callable[[], object], warm_up: bool = True) -> float:
-    """Return how many of n things a second some work does, the median of some runs."""
+def tell(what: str, measured: tuple[float, float]) -> None:
+    """Print one line."""
+    print(f"  {what:<36}{measured[0]:10.1f}{measured[1]:14.1f}", flush=True)
+
+
+def rate(n: int, work: Callable[[], object], warm_up: bool = True) -> tuple[float, float]:
+    """Return how many of n things a second some work does, and its processor time, ms each.
+
+    Medians of some runs; the second hardly depends on what else the machine does.
+    """
     if warm_up:
         work()
-    seconds = []
+    wall, processor = [], []
     for _ in range(RUNS):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         work()
-        seconds.append(time.perf_counter() - start)
-    return n / statistics.median(seconds)
+        wall.append(time.perf_counter() - start[0])
+        processor.append(time.process_time() - start[1])
+    return n / statistics.median(wall), statistics.median(processor) / n * 1e3
 
 
 if __name__ == "__main__":
