@@ -43,8 +43,11 @@ CLIP_LARGE = {
 """openai/clip-vit-large-patch14."""
 MARSCOPE = ("ViT-L-14-quickgelu", 512)
 PUBLISHED = (
-    ("ViT-B-32", 224), ("ViT-B-16-plus-240", 240), ("ViT-L-14", 224), ("ViT-L-14-336-quickgelu", 336),
-)  # fmt: skip
+    ("ViT-B-32", 224),
+    ("ViT-B-16-plus-240", 240),
+    ("ViT-L-14", 224),
+    ("ViT-L-14-336-quickgelu", 336),
+)
 
 
 def main() -> None:

@@ -131,7 +131,7 @@ def test_another_architecture_is_built_by_open_clip_itself(tmp_path):
     made = reference.open_clip().model.CLIP(**model)
     folder = reference.write_openclip(tmp_path / "resnet", made, {"model_cfg": model})
     against_open_clip(folder)
-    with pytest.raises(ModelError, match="int8 is for the words of CLIP"):
+    with pytest.raises(ModelError, match="int8 is for the words"):
         load_text_encoder(folder, "int8")
 
 

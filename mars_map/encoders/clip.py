@@ -30,7 +30,7 @@ TYPICAL = (
 TEXT_BATCH = 64
 """Texts that are encoded at a time."""
 IMAGE_BATCH = {"cpu": 4, "cuda": 64}
-"""Pictures that are encoded at a time: ViT-L/14 at 512 px takes 0.1 GB a picture in float32."""
+"""Pictures that are encoded at a time; more would take memory and no less time."""
 
 
 class ClipTextEncoder:
@@ -39,12 +39,13 @@ class ClipTextEncoder:
     def __init__(self, model: FamilyModel, precision: Precision = "auto") -> None:
         """Load the text side of a model.
 
-        precision: "auto" is bfloat16 where the device is fast at it, else float32. Raises
-        ModelError for int8 on a GPU, and where the model's files are absent or do not fit.
+        precision: "auto" is bfloat16 where the device is fast at it, else float32; int8 is
+        calculated by the processor, beside a GPU too. Raises ModelError for int8 of a model that
+        open_clip built, and where the model's files are absent or do not fit.
         """
         self.model_id, self.sha256, self.dim = model.model_id, model.sha256, model.dim
-        self._device = _device()
-        self.precision = _chosen(precision, self._device, words=model.takes_int8)
+        self._device = torch.device("cpu") if precision == "int8" else _device()
+        self.precision = _chosen(precision, self._device, takes_int8=model.takes_int8)
         self._tokenizer = model.tokenizer
         self._tower = _ready(model.tower("text"), self._device, self.precision)
         if self.precision == "int8":
@@ -81,7 +82,7 @@ class ClipImageEncoder:
         self.preprocessing = model.preprocessing
         self.image_size = self.preprocessing.size
         self._device = _device()
-        self.precision = _chosen(precision, self._device, words=False)
+        self.precision = _chosen(precision, self._device, takes_int8=False)
         self._tower = _ready(model.tower("image"), self._device, self.precision)
 
     def encode_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -115,15 +116,15 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _chosen(precision: Precision, device: torch.device, *, words: bool) -> str:
+def _chosen(precision: Precision, device: torch.device, *, takes_int8: bool) -> str:
     """Return the precision that is meant. Raises ModelError for one that cannot be had."""
     if precision not in ("auto", "float32", "bfloat16", "int8"):
         raise ModelError(
             f'"{precision}" is no precision; choose auto, float32, bfloat16 or, for words, int8.'
         )
-    if precision == "int8" and not (words and device.type == "cpu"):
+    if precision == "int8" and not takes_int8:
         raise ModelError(
-            "int8 is for the words of CLIP and SigLIP models on a processor; choose auto, float32 "
+            "int8 is for the words of models that mars_map computes itself; choose auto, float32 "
             "or bfloat16."
         )
     if precision != "auto":
