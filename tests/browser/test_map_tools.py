@@ -10,12 +10,14 @@ from playwright.sync_api import Page, expect
 from mars_map.index import open_index
 from mars_map.planet.gazetteer import Gazetteer
 from mars_map.planet.polar import HALF_WIDTH_M, lonlat_from_polar, polar_from_lonlat
-from mars_map.planet.sphere import METRES_PER_DEGREE
+from mars_map.planet.sphere import METRES_PER_DEGREE, RADIUS_M
 from mars_map.settings import GAZETTEER_FILE, INDEX_DIR
 
 KOROLEV = (164.58, 72.77)
 LANDSLIDE = (-96.7191, -9.49528)
 """The second of Crosta's catalogue, of 12.9 km2."""
+AREA = """async ring =>
+  (await import(new URL('mars/component/mars.js', document.baseURI))).areaKm2(ring)"""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,11 @@ def test_a_line_of_known_length_is_measured_and_stays(visit):
     assert length == pytest.approx(20 * METRES_PER_DEGREE / 1000, rel=0.01)
     expect(page.locator(".mm-height")).to_be_visible()
     assert "tile=" not in page.url, "measuring picks no tile"
+    octant = page.evaluate(AREA, [[0, 0], [90, 0], [0, 90]])
+    assert octant == pytest.approx(math.pi * (RADIUS_M / 1000) ** 2 / 2)
+    round_the_pole = page.evaluate(AREA, [[lon, -75] for lon in range(360)])
+    cap = 2 * math.pi * (RADIUS_M / 1000) ** 2 * (1 - math.sin(math.radians(75)))
+    assert round_the_pole == pytest.approx(cap, rel=1e-4)
     page.wait_for_function("location.hash.includes('line=')")
     page.reload()
     expect(title).to_have_text(re.compile(r"Line [\d,]+ km"))

@@ -67,6 +67,10 @@ export class StatusLine {
 
   showPoint(point) {
     this.last = point;
+    if (Math.abs(point.lat) > 90) {
+      this.point.textContent = "beyond the map";
+      return;
+    }
     const lon = formatLongitude(point.lng, this.preferences.lon);
     this.point.textContent = `${formatLatitude(point.lat)}, ${lon}`;
   }
@@ -79,6 +83,10 @@ export class StatusLine {
 
   async askElevation({ lng, lat }) {
     this.pending?.abort();
+    if (Math.abs(lat) > 90) {
+      this.height.textContent = "";
+      return;
+    }
     this.pending = new AbortController();
     try {
       const query = `lon=${wrapLongitude(lng).toFixed(4)}&lat=${lat.toFixed(4)}`;
