@@ -466,7 +466,7 @@ def test_thumbnails_are_cut_from_the_mosaic_where_it_is_here(built, tmp_path):
     from PIL import Image
 
     from mars_map.maps.basemap import Basemaps
-    from mars_map.maps.mosaic import tile_thumbnail
+    from mars_map.maps.mosaic import thumbnail_width_km, tile_thumbnail
     from mars_map.maps.thumbnails import thumbnail
 
     index, basemaps = open_index(built), Basemaps()
@@ -477,6 +477,9 @@ def test_thumbnails_are_cut_from_the_mosaic_where_it_is_here(built, tmp_path):
     lon = 4 + offset / np.cos(np.radians(24))
     truth = ground(*np.meshgrid(lon, -24 - offset))
     assert np.abs(picture - truth).mean() < 3 and np.abs(picture - truth).max() < 25
+    tile = int(GRID.tile_at(4.5, -23.5))
+    assert thumbnail_width_km(index, tile) == pytest.approx(1.2 * DEG_M / 1000)
+    assert thumbnail_width_km(index, int(GRID.tile_at(100, 40))) == 96
     # Off the mosaic, and of an index whose mosaic is elsewhere, the basemap stands in.
     assert tile_thumbnail(basemaps, index, 100.0, 40.0, 64) == thumbnail(
         basemaps, 100.0, 40.0, size=64
@@ -498,7 +501,7 @@ def test_thumbnails_are_kept_for_a_mosaic_that_goes_away(tmp_path, workshop):
     from PIL import Image
 
     from mars_map.maps.basemap import Basemaps
-    from mars_map.maps.mosaic import tile_thumbnail
+    from mars_map.maps.mosaic import thumbnail_width_km, tile_thumbnail
 
     source = tmp_path / "quads"
     source.mkdir()
@@ -517,5 +520,7 @@ def test_thumbnails_are_kept_for_a_mosaic_that_goes_away(tmp_path, workshop):
         x = lon - 0.5 + (np.arange(picture.shape[1]) + 0.5) / picture.shape[1]
         truth = ground(*np.meshgrid(x, 59 - (np.arange(48) + 0.5) / 48))
         assert np.abs(picture - truth).mean() < 4
+        width = thumbnail_width_km(index, int(GRID.tile_at(lon, 58.5)))
+        assert width == pytest.approx(DEG_M / 1000 * np.cos(np.radians(58.5)))
     basemap = Image.open(io.BytesIO(tile_thumbnail(basemaps, index, 7.5, 58.5, 192)))
     assert basemap.size == (192, 192)

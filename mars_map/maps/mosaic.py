@@ -6,6 +6,7 @@ the index, for images that are elsewhere or were only downloaded. Else the basem
 """
 
 import io
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mars_map.errors import MosaicError
 from mars_map.index import TileIndex
 from mars_map.index.files import THUMBNAIL_PLACES_FILE, THUMBNAILS_FILE
 from mars_map.maps.basemap import JPEG_QUALITY, Basemaps
-from mars_map.maps.thumbnails import SIZES, thumbnail
+from mars_map.maps.thumbnails import DEFAULT_WIDTH_KM, SIZES, thumbnail
 from mars_map.mosaics import Frame, MosaicRaster, Quad, Reading, list_quads
 from mars_map.mosaics.raster import overlay
 from mars_map.planet.sphere import METRES_PER_DEGREE
@@ -86,6 +87,19 @@ def tile_thumbnail(
         if picture:
             return picture
     return thumbnail(basemaps, lon, lat, size=size)
+
+
+def thumbnail_width_km(index: TileIndex, tile: int) -> float:
+    """Return the width on the ground of what `tile_thumbnail` shows of a tile, kilometres."""
+    west, south, east, north = index.grid.bounds(tile).tolist()
+    height_km = (north - south) * METRES_PER_DEGREE / 1000.0
+    if index.present is None or index.present[tile]:
+        if _mosaic_of(index) is not None:
+            return AROUND * height_km
+        if _kept(index, tile) is not None:
+            middle = math.radians((south + north) / 2)
+            return (east - west) * math.cos(middle) * METRES_PER_DEGREE / 1000.0
+    return DEFAULT_WIDTH_KM
 
 
 def _cut(index: TileIndex, lon: float, lat: float, size: int) -> bytes | None:

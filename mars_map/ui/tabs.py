@@ -8,7 +8,7 @@ import streamlit as st
 
 from mars_map.export import EXPORTERS, Provenance, file_name
 from mars_map.export.citation import citation_text
-from mars_map.maps.thumbnails import DEFAULT_WIDTH_KM
+from mars_map.maps.mosaic import thumbnail_width_km
 from mars_map.planet.coordinates import format_point
 from mars_map.search import Part, Result
 from mars_map.ui.elsewhere import elsewhere
@@ -72,7 +72,7 @@ def tile_tab(state: PageState, result: Result | None) -> None:
     lon, lat = (west + east) / 2, (south + north) / 2
     # The name is the grid's own spelling: letters and digits.
     st.markdown(f"![Tile {name}](mars/thumb/{name}.jpg?size=384)")
-    st.caption(f"{DEFAULT_WIDTH_KM:g} km across, north up")
+    st.caption(f"{thumbnail_width_km(index, number):.3g} km across, north up")
     st.button(
         "Find similar",
         key="mars-similar",
