@@ -404,7 +404,7 @@ def _reconfigure(**changes):
         ),
         (_reconfigure(vision_cfg={"layers": 3}), r"16 are missing .*, …\)"),
         (_reconfigure(text_cfg={"layers": 1}), "16 are not its own"),
-        (_reconfigure(text_cfg={"width": 64}), "another architecture"),
+        (_reconfigure(text_cfg={"width": 64}), "49408 x 48 and should be 49408 x 64"),
         (_reconfigure(model={"embed_dim": 64}), "another architecture"),
         (_reconfigure(text_cfg={"heads": 5}), "describes no model that can be built"),
         (_reconfigure(model={"embed_dim": "many"}), "describes no model that can be built"),

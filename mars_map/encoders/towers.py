@@ -50,15 +50,15 @@ def fill(tower: nn.Module, weights: Mapping[str, torch.Tensor], source: object) 
 
     source: the file, for errors. Raises ModelError for weights of another shape.
     """
-    try:
-        tower.load_state_dict({k: v.float() for k, v in weights.items()}, assign=True)
-    except RuntimeError as error:
-        # The first line is a heading, the second names the first weight that does not fit.
-        reason = str(error).strip().splitlines()[-1].strip().rstrip(".")
-        raise ModelError(
-            f'The weights "{source}" are of another architecture than the configuration beside '
-            f"them describes ({reason}); take both files from one model."
-        ) from error
+    for name, wanted in tower.state_dict().items():
+        if weights[name].shape != wanted.shape:
+            found, needed = (" x ".join(map(str, v.shape)) for v in (weights[name], wanted))
+            raise ModelError(
+                f'The weights "{source}" are of another architecture than the configuration beside '
+                f"them describes ({name} is {found} and should be {needed}); take both files from "
+                "one model."
+            )
+    tower.load_state_dict({k: v.float() for k, v in weights.items()}, assign=True)
     for module in tower.modules():
         # Numbers of positions are no weights: the checkpoint does not bring them.
         if isinstance(getattr(module, "position_ids", None), torch.Tensor):
