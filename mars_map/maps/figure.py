@@ -33,7 +33,7 @@ from mars_map.maps.frames import (
     latitude_text,
     longitude_text,
 )
-from mars_map.maps.heat import heat_palette, heat_scale
+from mars_map.maps.heat import HIGH_QUANTILE, LOW_QUANTILE, heat_palette, heat_scale
 from mars_map.planet.geometry import box_polygons
 from mars_map.planet.sphere import CRS_AUTHORITY
 from mars_map.search import Result
@@ -172,7 +172,8 @@ def caption_of(result: Result, frame: Frame, credit: str, record: dict[str, Any]
     north = "" if isinstance(frame, PolarFrame) else "north is up, "
     sentences = (
         f"“{result.query.label}” on Mars.",
-        f"Colours are the cosine similarity of each tile to the query; {shown}.",
+        "Colours are the cosine similarity of each tile to the query, from the "
+        f"{LOW_QUANTILE:.0%} to the {HIGH_QUANTILE:.1%} quantile of all tiles; {shown}.",
         estimate,
         f"Projection: {north}{frame.title}; planetocentric latitude, longitude positive east,",
         f"sphere of 3,396.19 km ({':'.join(CRS_AUTHORITY)}).",
@@ -253,21 +254,27 @@ def _line_width(frame: Frame, result: Result) -> float:
     left, right, _, _ = frame.extent
     step = float(np.diff(result.index.grid.row_edges).mean())
     units = step if frame.unit == "degrees" else step * 59_274.7
-    return float(np.clip(units / (right - left) * MAP_MM * 2.83 * 0.12, 0.25, 0.8))
+    least = 0.25 if len(result.hits) <= MAX_VECTOR_OUTLINES else 0.1
+    return float(np.clip(units / (right - left) * MAP_MM * 2.83 * 0.12, least, 0.8))
 
 
 def _draw_region(axes: "Axes", frame: Frame, result: Result) -> None:
+    from matplotlib.collections import LineCollection
+
     region = result.query.region
     if region is None:
         return
-    for ring in shapely.get_rings(region.geometry()):
-        # The seam of a region that was cut at 180 degrees is no border of it.
-        for start, end in itertools.pairwise(ring.coords):
-            if abs(start[0]) == 180.0 and start[0] == end[0]:
-                continue
-            x, y = _projected(frame, shapely.LineString([start, end])).T
-            axes.plot(x, y, color="white", linewidth=1.6, solid_capstyle="round")
-            axes.plot(x, y, color="black", linewidth=0.7, solid_capstyle="round")
+    # The seam of a region that was cut at 180 degrees is no border of it.
+    edges = [
+        _projected(frame, shapely.LineString(edge))
+        for ring in shapely.get_rings(region.geometry())
+        for edge in itertools.pairwise(ring.coords)
+        if not (abs(edge[0][0]) == 180.0 and edge[0][0] == edge[1][0])
+    ]
+    for colour, width in (("white", 1.6), ("black", 0.7)):
+        axes.add_collection(
+            LineCollection(edges, colors=colour, linewidths=width, capstyle="round")
+        )
 
 
 def _projected(frame: Frame, line: shapely.Geometry) -> NDArray[np.float64]:
@@ -350,7 +357,7 @@ def _draw_scale_bar(axes: "Axes", frame: Frame) -> None:
                 linewidth=0.4,
             )
         )  # fmt: skip
-    words = f"{length_km:,.6g} km at {latitude_text(frame.middle_latitude)}"
+    words = f"{length_km:,.6g} km at {latitude_text(round(frame.middle_latitude, 1))}"
     label = TextArea(words, textprops={"fontsize": LETTERS_PT - 0.5})
     box = AnchoredOffsetbox(
         "lower left", child=VPacker(children=[label, bar], align="center", pad=0, sep=2),
@@ -383,7 +390,7 @@ def _draw_colour_bar(
     )
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(labelsize=LETTERS_PT, length=2, width=0.5, pad=2)
-    bar.set_label("Cosine similarity, 75th to 99.9th percentile", fontsize=LETTERS_PT, labelpad=4)
+    bar.set_label("Cosine similarity", fontsize=LETTERS_PT, labelpad=4)
     bar.solids.set_rasterized(True)
 
 

@@ -20,8 +20,8 @@ from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE
 
 POLAR_FROM = 60.0
 """A region that lies wholly beyond this latitude is shown round its pole."""
-MARGIN = 0.06
-"""Room round a region, as a share of its longer side."""
+MARGIN = 0.1
+"""Room round a region, as a share of its shorter side."""
 MAX_MIDDLE_LATITUDE = 75.0
 """The true parallel of an equirectangular map lies no nearer to a pole."""
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60)
@@ -126,13 +126,10 @@ class FlatFrame(Frame):
 
     def picture(self, raster: MarsRaster, width: int, height: int) -> NDArray[np.uint8]:
         """Return the raster cut out, in two pieces where it crosses the antimeridian."""
-        rows, columns = raster.shape
-        row = _span(90.0 - self.north, 90.0 - self.south, rows / 180.0, rows)
         pieces = []
         for west, east in self._halves():
-            column = _span(west + 180.0, east + 180.0, columns / 360.0, columns)
             pixels = max(1, round((east - west) / (self.east - self.west) * width))
-            pieces.append(raster.window(row, column, (height, pixels)))
+            pieces.append(_cut(raster, (west, self.south, east, self.north), pixels, height))
         # Two rounded widths may differ from the whole by one pixel.
         joined = np.concatenate(pieces, axis=1)
         return joined[:, np.minimum(np.arange(width), joined.shape[1] - 1)]
@@ -142,7 +139,7 @@ class FlatFrame(Frame):
         """The projection in words."""
         if self.middle_latitude == 0:
             return "plate carrée"
-        return f"equirectangular, true to scale at {latitude_text(self.middle_latitude)}"
+        return f"equirectangular, true to scale at {latitude_text(round(self.middle_latitude, 1))}"
 
     def _halves(self) -> list[tuple[float, float]]:
         """Return west and east of the frame's parts, each within [-180, 180]."""
@@ -261,7 +258,7 @@ def frame_of(region: Region | None) -> Frame:
     west, south, east, north = _bounds(region)
     if south >= POLAR_FROM or north <= -POLAR_FROM:
         return PolarFrame(south - 1.0 if south > 0 else north + 1.0)
-    margin = MARGIN * max(east - west, north - south)
+    margin = MARGIN * min(east - west, north - south)
     if east - west + 2 * margin >= 360.0:
         west, east = -180.0, 180.0
     else:
@@ -299,7 +296,33 @@ def _bounds(region: Region) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
+def _cut(
+    raster: MarsRaster, bounds: tuple[float, float, float, float], width: int, height: int
+) -> NDArray[np.uint8]:
+    """Return the part of a raster of the whole planet within bounds, (height, width, 3), smooth."""
+    from PIL import Image
+
+    west, south, east, north = bounds
+    rows, columns = raster.shape
+    row = _span(90.0 - north, 90.0 - south, rows / 180.0, rows)
+    column = _span(west + 180.0, east + 180.0, columns / 360.0, columns)
+    # Coarser than the file it is read from its overviews; finer than the file it is smoothed here.
+    high, wide = min(row.stop - row.start, 2 * height), min(column.stop - column.start, 2 * width)
+    picture = Image.fromarray(np.ascontiguousarray(raster.window(row, column, (high, wide))))
+    # Borders between the file's pixels: what was read reaches a little beyond them.
+    across, down = wide / (column.stop - column.start), high / (row.stop - row.start)
+    box = (
+        ((west + 180.0) * columns / 360.0 - column.start) * across,
+        ((90.0 - north) * rows / 180.0 - row.start) * down,
+        ((east + 180.0) * columns / 360.0 - column.start) * across,
+        ((90.0 - south) * rows / 180.0 - row.start) * down,
+    )
+    left, top, right, bottom = box
+    inside = (max(left, 0.0), max(top, 0.0), min(right, wide), min(bottom, high))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC, box=inside))
+
+
 def _span(low: float, high: float, per_degree: float, size: int) -> slice:
-    """Return the rows or columns between two distances in degrees, at least two of them."""
-    start = int(np.clip(round(low * per_degree), 0, size - 2))
-    return slice(start, int(np.clip(round(high * per_degree), start + 2, size)))
+    """Return the rows or columns that cover two distances in degrees, at least two of them."""
+    start = int(np.clip(np.floor(low * per_degree), 0, size - 2))
+    return slice(start, int(np.clip(np.ceil(high * per_degree), start + 2, size)))
