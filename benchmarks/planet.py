@@ -189,11 +189,15 @@ def answer(index: TileIndex, vector: NDArray[np.float32]) -> tuple[NDArray[np.in
 
 
 def query_vectors(index: TileIndex) -> list[NDArray[np.float32]]:
-    """Return directions of all kinds: planted truths, tiles, and mixtures of two tiles."""
+    """Return directions of all kinds: planted truths with some of a tile, tiles, mixtures of two.
+
+    A bare truth is at right angles to all tiles but its own: beyond these its ranks mean nothing.
+    """
     random = np.random.default_rng(1)
-    vectors = [truth.vector for truth in read_truths(index)]
     tiles = [index.vector(int(tile)) for tile in random.integers(0, index.n_tiles, QUERIES)]
-    vectors += [a + 0.5 * b for a, b in pairwise(tiles)]
+    truths = zip(read_truths(index), tiles, strict=False)
+    vectors = [truth.vector + 0.5 * tile for truth, tile in truths]
+    vectors += [a + 0.5 * b for a, b in pairwise(tiles[:7])]
     return [(v / np.linalg.norm(v)).astype(np.float32) for v in [*vectors, *tiles][:QUERIES]]
 
 

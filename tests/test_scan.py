@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from mars_map.errors import BusyError, SupersededError
 from mars_map.index import open_index
 from mars_map.index.synthetic import TruthEncoder, synthesize
-from mars_map.search import Engine, Query, batching, scan
+from mars_map.search import Engine, Query, batching, scan, scoring
 from mars_map.search.batching import BatchedScan, while_wanted
 from mars_map.search.scoring import best_tiles, rescore, score_all
 from mars_map.web import routes
@@ -117,6 +117,15 @@ def test_rescored_hits_are_those_of_the_float16_rows(refined, limits):
         assert hits.tolist() == best_tiles(exact, 100, **limits).tolist()
         np.testing.assert_allclose(ours[hits], exact[hits], atol=1e-6)
         assert (ours != rough).any() and np.abs(ours - rough).max() < 0.02
+
+
+def test_where_int8_tells_nothing_apart_rescoring_stays_bounded(refined, monkeypatch):
+    monkeypatch.setattr(scoring, "RESCORED_LEAST", 30)
+    across = TruthEncoder(refined).encode_text(["Gale"])[0]  # at right angles to nearly all tiles
+    rough = score_all(refined, across)
+    ours = rescore(refined, across, rough, 50)
+    assert 0 < (ours != rough).sum() <= 4 * 50 + 30
+    assert np.abs(ours - rough).max() < 0.02
 
 
 def test_an_engine_ranks_a_refined_index_by_its_float16_rows(refined):

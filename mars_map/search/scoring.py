@@ -17,6 +17,8 @@ The rounding is even between minus and plus half a step in each dimension and ha
 the query, so that a score is off by step/sqrt(12) times the query's length, which is 1. Eight of
 them are passed once in 10^15 scores."""
 
+RESCORED_TIMES, RESCORED_LEAST = 4, 4096
+"""Rows of float16 that are read at most: so many times top-k, and so many more."""
 SAMPLE_STEP = 64
 """Every how many-th score is looked at to guess where the best begin."""
 
@@ -64,13 +66,18 @@ def rescore(
 
     For an index with `refined` vectors; scores of another index come back as they are. Replaced are
     all tiles that int8's rounding may have kept out of the best `top_k` (see `ROUNDING_SIGMAS`), so
-    that `best_tiles` then ranks as it would on the float16 vectors alone.
+    that `best_tiles` then ranks as it would on the float16 vectors alone. Where more than
+    `RESCORED_TIMES` top_k lie so close to the cut that int8 cannot tell them apart, the best of
+    them by int8 are replaced.
     """
     if index.refined is None or index.scales is None:
         return scores
     margin = 2 * ROUNDING_SIGMAS * float(index.scales.max()) / np.sqrt(12.0)
     cut = _cut(scores, top_k, allowed, threshold)
     tiles = _at_least(scores, cut - margin, allowed)
+    most = RESCORED_TIMES * top_k + RESCORED_LEAST
+    if len(tiles) > most:
+        tiles = np.sort(best_tiles(scores, most, allowed=allowed))
     refined = scores.copy()
     for start in range(0, len(tiles), 4096):
         part = tiles[start : start + 4096]
