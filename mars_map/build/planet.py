@@ -32,6 +32,8 @@ from mars_map.mosaics import BadQuad
 REPORT_FILE = "report.json"
 SAMPLE_TILES = 16
 """Tiles that are cut and encoded to tell how long the build will take."""
+SAMPLE_S = 20.0
+"""Longest that this should take; a large model on a processor encodes fewer of them."""
 JSON_BYTES = 40
 """Bytes of a tile's line in a quad's `.json`, an upper estimate."""
 THUMBNAIL_BYTES = 0.35
@@ -118,10 +120,9 @@ def estimate(
     if not pictures:
         blank = Image.new("L", (plan.recipe.pixels, plan.recipe.pixels), 128)
         pictures = workshop.prepare([blank] * SAMPLE_TILES)
-    workshop.encode(pictures[:1], plan.recipe)  # the first of all loads and compiles
-    start = time.perf_counter()
-    workshop.encode(pictures, plan.recipe)
-    encode_s = (time.perf_counter() - start) / len(pictures)
+    first_s = _seconds(lambda: workshop.encode(pictures[:1], plan.recipe))  # it also warms up
+    pictures = pictures[: max(int(SAMPLE_S / first_s), 1)]
+    encode_s = _seconds(lambda: workshop.encode(pictures, plan.recipe)) / len(pictures)
     workshop.encoding.reset()
     remote = [task.quad.location for task in todo if task.quad.is_remote]
     size = remote_size(remote[len(remote) // 2]) if remote else 0
@@ -267,6 +268,12 @@ def _count(report: Report, work: Ledger, plan: Plan) -> None:
             report.done += 1
             report.tiles += tiles
             report.empty += len(task.tiles) - tiles
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def _sample(
