@@ -55,6 +55,8 @@ POLAR_ROOM_MM = 12.0
 """How much narrower a round map is, for the labels round it."""
 LINE_MM = 3.1
 """Height of a line of the caption."""
+SCALE_BAR_MM = 0.8
+"""Height of the scale bar."""
 MAX_WORD = 80
 """Letters of the longest word that the caption leaves whole."""
 DPI = 300
@@ -173,7 +175,7 @@ def caption_of(result: Result, frame: Frame, credit: str, record: dict[str, Any]
     sentences = (
         f"“{result.query.label}” on Mars.",
         "Colours are the cosine similarity of each tile to the query, from the "
-        f"{LOW_QUANTILE:.0%} to the {HIGH_QUANTILE:.1%} quantile of all tiles; {shown}.",
+        f"{LOW_QUANTILE * 100:g} % to the {HIGH_QUANTILE * 100:g} % quantile of all tiles; {shown}.",
         estimate,
         f"Projection: {north}{frame.title}; planetocentric latitude, longitude positive east,",
         f"sphere of 3,396.19 km ({':'.join(CRS_AUTHORITY)}).",
@@ -348,12 +350,14 @@ def _draw_scale_bar(axes: "Axes", frame: Frame) -> None:
     length_km = _round_length((right - left) * frame.metres_per_unit / 1000.0 * share)
     length = length_km * 1000.0 / frame.metres_per_unit
     bar = AuxTransformBox(axes.transData)
+    paper_mm = axes.get_position().height * axes.figure.get_figheight() / MILLIMETRE
+    thickness = (top - bottom) * SCALE_BAR_MM / paper_mm
     # Three parts in two colours can be measured and do not vanish on any ground.
     for part, colour in enumerate(("black", "white", "black")):
         corner = (left + part * length / 3, bottom)
         bar.add_artist(
             Rectangle(
-                corner, length / 3, (top - bottom) * 0.008, facecolor=colour, edgecolor="black",
+                corner, length / 3, thickness, facecolor=colour, edgecolor="black",
                 linewidth=0.4,
             )
         )  # fmt: skip
