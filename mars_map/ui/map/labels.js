@@ -5,10 +5,13 @@ import * as L from "../leaflet/leaflet-src.esm.js";
 import { MARKS, answerButtons, labelsOf, toggled } from "./answers.js";
 import { ringOf } from "./layers.js";
 import { straightPath } from "./mars.js";
-import { copies, flatRing, repeated } from "./polar.js";
+import { copies, flatRing, pixelsPerDegree, repeated } from "./polar.js";
 import { element } from "./server.js";
 
 const KEYS = { y: "yes", x: "no" };
+/** Marks of more tiles than this would hide each other where tiles are smaller than a mark. */
+const FEW = 30;
+const MARK_PIXELS = 14;
 
 export class Labels {
   /**
@@ -21,6 +24,7 @@ export class Labels {
     this.call = call;
     this.labels = new Map();
     this.outlines = L.layerGroup().addTo(map.leaflet);
+    map.leaflet.on("zoomend", () => this.draw());
     this.tile = element("span", { className: "mm-answer-tile" });
     this.lassos = ["yes", "no"].map((answer) => this.lassoButton(answer));
     this.node = element("div", { className: "mm-labels mm-card", title: "Yes and no" }, [
@@ -82,24 +86,29 @@ export class Labels {
   /** Draw the labels anew, in the projection that the map has now. */
   draw() {
     this.outlines.clearLayers();
+    const { leaflet, grid } = this.map;
+    const pixels = pixelsPerDegree(leaflet) * grid.step;
+    const marked = this.labels.size <= FEW || pixels >= MARK_PIXELS;
     for (const [name, answer] of this.labels) {
       const tile = numberOf(this.map.grid, name);
-      if (tile >= 0) this.outline(tile, answer);
+      if (tile >= 0) this.outline(tile, answer, marked);
     }
   }
 
-  outline(tile, answer) {
+  /** marked: whether the tile gets its tick or cross; else it is filled. */
+  outline(tile, answer, marked) {
     const { grid, leaflet } = this.map;
     const [lon, lat] = grid.center(tile);
     const className = `mm-label-${answer}`;
-    const style = { pane: "footprints", interactive: false, fill: false, className };
+    const options = { pane: "footprints", interactive: false, fill: !marked, fillOpacity: 0.6 };
+    const style = { ...options, className: marked ? className : `${className} mm-crowded` };
     const ring = straightPath(ringOf(grid.bounds(tile)), true);
     L.polygon(repeated(leaflet, ring), style).addTo(this.outlines);
-    for (const shift of copies(leaflet)) {
+    for (const shift of marked ? copies(leaflet) : []) {
       const html = element("i", { className, textContent: MARKS[answer] });
       const icon = L.divIcon({ className: "mm-label", html, iconSize: [14, 14] });
-      const options = { icon, pane: "selected", interactive: false, keyboard: false };
-      L.marker([lat, lon + shift], options).addTo(this.outlines);
+      const place = { icon, pane: "selected", interactive: false, keyboard: false };
+      L.marker([lat, lon + shift], place).addTo(this.outlines);
     }
   }
 
