@@ -237,7 +237,7 @@ def test_clip_of_transformers_is_what_transformers_makes_of_it(tmp_path, end):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_siglip_is_what_transformers_makes_of_it(tmp_path, version):
+def test_siglip_is_what_transformers_makes_of_it(tmp_path, version, capfd):
     from transformers import SiglipConfig, SiglipModel
     from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
@@ -259,7 +259,9 @@ def test_siglip_is_what_transformers_makes_of_it(tmp_path, version):
     options = {"padding": "max_length", "truncation": True, "max_length": 24}
     tokens = words(texts, return_tensors="pt", **options).input_ids
     expected = model.get_text_features(input_ids=tokens).pooler_output
+    capfd.readouterr()
     agree(load_text_encoder(tmp_path, "float32").encode_text(reference.TEXTS), expected)
+    assert capfd.readouterr() == ("", "")
     fast = load_text_encoder(tmp_path, "int8").encode_text(reference.TEXTS)
     assert (torch.nn.functional.normalize(expected).detach().numpy() * fast).sum(1).min() > 0.999
     pictures = reference.pictures(*SIZES)

@@ -11,6 +11,7 @@ from torch import nn
 from mars_map.encoders.hub import CONFIG, PREPROCESSING_FILES, ModelFolder, read_json
 from mars_map.encoders.model import FamilyModel, Tokenizer
 from mars_map.encoders.preprocessing import Preprocessing, transformers_preprocessing
+from mars_map.encoders.quiet import quiet_transformers
 from mars_map.encoders.tokens import ClipTokenizer, SiglipTokenizer
 from mars_map.encoders.towers import Side, fill, tower_of
 from mars_map.errors import ModelError
@@ -68,7 +69,7 @@ class HuggingFaceModel(FamilyModel):
         from transformers.models.clip.modeling_clip import CLIPModel
         from transformers.models.siglip.modeling_siglip import SiglipModel
 
-        with torch.device("meta"):
+        with torch.device("meta"), quiet_transformers():
             model = (CLIPModel if self._is_clip else SiglipModel)(self._config)
         names = [name for name in self.checkpoint.names if not name.endswith(POSITION_IDS)]
         self.checkpoint.check_names(model.state_dict(), names, self.architecture)
@@ -82,4 +83,5 @@ def _config(declared: dict[str, Any], kind: str) -> Any:
     from transformers.models.clip.configuration_clip import CLIPConfig
     from transformers.models.siglip.configuration_siglip import SiglipConfig
 
-    return (CLIPConfig if kind == "clip" else SiglipConfig).from_dict(declared)
+    with quiet_transformers():
+        return (CLIPConfig if kind == "clip" else SiglipConfig).from_dict(declared)

@@ -16,6 +16,7 @@ from torch import nn
 from mars_map.encoders.hub import OPENCLIP_CONFIG, ModelFolder, read_json
 from mars_map.encoders.model import FamilyModel, Tokenizer
 from mars_map.encoders.preprocessing import Preprocessing, openclip_preprocessing
+from mars_map.encoders.quiet import quiet_transformers
 from mars_map.encoders.tokens import ClipTokenizer
 from mars_map.encoders.towers import Side, fill, tower_of
 from mars_map.errors import ModelError
@@ -99,7 +100,7 @@ class OpenClipModel(FamilyModel):
         """Return one side with its weights. Raises ModelError for weights that do not fit."""
         from transformers.models.clip.modeling_clip import CLIPModel
 
-        with torch.device("meta"):
+        with torch.device("meta"), quiet_transformers():
             model = CLIPModel(self._config)
         sources = {name: new_names(name) for name in self.checkpoint.names}
         # A name that is none of OpenCLIP's stands for itself, and is told of as a stranger.

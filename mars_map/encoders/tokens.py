@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mars_map.encoders.hub import CLIP_VOCABULARY_SOURCE, repository_files
+from mars_map.encoders.quiet import quiet_transformers
 from mars_map.errors import ModelError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class SiglipTokenizer:
         from transformers import AutoTokenizer
 
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            with quiet_transformers():
+                self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
             raise ModelError(
                 f'The tokenizer in "{folder}" cannot be read; put tokenizer.json or spiece.model '
