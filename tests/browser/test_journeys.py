@@ -357,7 +357,7 @@ def test_the_route_answers_what_the_page_shows(visit):
     page = visit.open("/?q=chaos+terrain&k=5")
     painted(page, "q=chaos+terrain&k=5")
     expect(page.locator(".mm-hit")).to_have_count(5)
-    scores = page.locator(".mm-hit figcaption span").all_inner_texts()
+    scores = page.locator(".mm-hit figcaption span[title='Cosine similarity']").all_inner_texts()
     reply = page.request.get(f"{visit.address}/mars/search?q=chaos+terrain&k=5")
     hits = json.loads(reply.body())["hits"]
     assert [f"{hit['score']:.3f}" for hit in hits] == scores
