@@ -49,7 +49,8 @@ def _search_options(command: Callable) -> Callable:
         label_options,
         click.option(
             "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
-            help="heat: scores as GeoTIFF; html: standalone map.",
+            help="heat: scores as GeoTIFF; html: standalone map; png, svg, pdf: figure for print; "
+            "bib: what to cite.",
         ),
         click.option(
             "--as", "layer", type=click.Choice(["hits", "units"]), default="hits",
@@ -178,7 +179,8 @@ def _answer(folder: Path, query: Query, options: dict[str, Any]) -> None:
     if output is None and form not in _TEXT_FORMATS:
         raise ExportError(f"A {form} result is not text; name a file for it with -o FILE.")
     scheduler = options["scheduler"]
-    engine = open_fitting_engine(folder, scheduler) if scheduler else open_engine(folder)
+    own = folder == INDEX_DIR and not scheduler
+    engine = open_engine(folder) if own else open_fitting_engine(folder, scheduler)
     result = engine.search(query)
     data = _render(result, form, layer)
     if result.refinement:

@@ -175,7 +175,8 @@ def caption_of(result: Result, frame: Frame, credit: str, record: dict[str, Any]
     sentences = (
         f"“{result.query.label}” on Mars.",
         "Colours are the cosine similarity of each tile to the query, from the "
-        f"{LOW_QUANTILE * 100:g} % to the {HIGH_QUANTILE * 100:g} % quantile of all tiles; {shown}.",
+        f"{LOW_QUANTILE * 100:g} % to the {HIGH_QUANTILE * 100:g} % quantile of all tiles;",
+        f"{shown}.",
         estimate,
         f"Projection: {north}{frame.title}; planetocentric latitude, longitude positive east,",
         f"sphere of 3,396.19 km ({':'.join(CRS_AUTHORITY)}).",

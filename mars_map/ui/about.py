@@ -94,9 +94,10 @@ def _show_checks(calibration: dict[str, Any]) -> None:
     st.caption(
         f"Of wordings that training never used {words['unseen_accepted']:.0%} are taken as known, "
         f"and of words for no landform of Mars {words['never_accepted']:.0%}. Over "
-        f"{test['queries']:,} queries in such wordings on the test blocks, estimates expected "
-        f"{test['mean_estimate']:.0%} of the hits to be right, and {test['mean_truth']:.0%} were; "
-        f"the 90 % interval held the truth in {test['interval_holds']:.0%} (in brackets, on "
-        f"validation blocks left out of the fit: {left_out['mean_estimate']:.0%}, "
-        f"{left_out['mean_truth']:.0%}, {left_out['interval_holds']:.0%})."
+        f"{test['queries']:,} queries in wordings that training never used, on the test blocks, "
+        f"estimates expected {test['mean_estimate']:.0%} of the hits to be right, and "
+        f"{test['mean_truth']:.0%} were; the 90 % interval held the truth in "
+        f"{test['interval_holds']:.0%}. On validation blocks left out of the fit the three figures "
+        f"are {left_out['mean_estimate']:.0%}, {left_out['mean_truth']:.0%} and "
+        f"{left_out['interval_holds']:.0%}."
     )
