@@ -34,7 +34,7 @@ def server_load(folder: Path) -> None:
     names = [str(name) for name in index.grid.names(range(0, index.n_tiles, 97))]
     server, address = _serve(folder)
     try:
-        _ask(address, "/mars/footprints?" + urlencode({"like": names[0]}))
+        _wait_until_warm(address)
         for count in SESSIONS:
             _measure(address, count, names)
     finally:
@@ -114,6 +114,15 @@ def _ask(address: str, path: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _wait_until_warm(address: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+    while True:
+        connection.request("GET", "/mars/health")
+        if json.loads(connection.getresponse().read())["warm"]:
+            return
+        time.sleep(0.5)
 
 
 def _serve(folder: Path) -> tuple[subprocess.Popen, str]:
