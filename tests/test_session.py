@@ -64,6 +64,12 @@ def test_a_session_comes_back_exactly(visit):
     assert again | {"saved": ""} == before | {"saved": ""}
 
 
+def test_the_index_may_have_another_name_on_another_server(visit):
+    address = json.loads(text_of(visit))["address"] | {"index": ["as it is called elsewhere"]}
+    opened, _ = restored(read_session(changed(visit, address=address)), PageState())
+    assert opened.index == "" and opened.query == visit[0].query
+
+
 def test_going_back_works_after_opening(visit):
     opened, _ = restored(read_session(text_of(visit).encode()), PageState())
     opened.step(1)

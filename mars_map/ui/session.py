@@ -73,7 +73,8 @@ def restored(session: Session, before: PageState) -> tuple[PageState, LabelBook]
     try:
         check_fits(session, service().index)
         state = PageState()
-        address = {key: list(values) for key, values in session.address.items()}
+        # The index may have another name on this server.
+        address = {k: list(v) for k, v in session.address.items() if k != INDEX_PARAM}
         state.read(address | ({INDEX_PARAM: [name]} if name else {}))
         if state.problem:
             raise SessionError(state.problem)
