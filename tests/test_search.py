@@ -271,6 +271,6 @@ def test_filters_are_applied_before_ranking(small_index):
     assert 0 < len(both.hits) < len(result.hits)
 
 
-def test_filters_need_covariates(small_engine):
+def test_filters_need_covariates(small_index):
     with pytest.raises(QueryError, match="filter"):
-        small_engine.search(Query("dunes", filters=(Filter("elevation", 0.0),)))
+        Engine(small_index, WordEncoder()).search(Query("dunes", filters=(Filter("elevation", 0.0),)))
