@@ -273,4 +273,6 @@ def test_filters_are_applied_before_ranking(small_index):
 
 def test_filters_need_covariates(small_index):
     with pytest.raises(QueryError, match="filter"):
-        Engine(small_index, WordEncoder()).search(Query("dunes", filters=(Filter("elevation", 0.0),)))
+        Engine(small_index, WordEncoder()).search(
+            Query("dunes", filters=(Filter("elevation", 0.0),))
+        )
