@@ -389,33 +389,52 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(quads, tmp_path, workshop
     assert "No Dask scheduler answers at tcp://127.0.0.1:9; start one" in result.stderr
 
 
-def test_a_quad_that_kills_its_workers_is_a_bad_quad(quads, workshop, monkeypatch):
+@pytest.fixture
+def answer(quads, workshop, monkeypatch):
+    """Return what a made-up cluster makes of a task."""
+    task, *_ = plan_build(quads, recipe_of(workshop)).tasks
+
+    def of(status, error=None):
+        class Future:
+            key = "a"
+
+            def exception(self):
+                return error
+
+            def release(self):
+                pass
+
+        class Client:
+            loop = None
+
+            def map(self, *_, **__):
+                future = Future()
+                future.status = status
+                return [future]
+
+            def close(self, timeout):
+                pass
+
+        monkeypatch.setattr("mars_map.build.cluster._connect", lambda _: Client())
+        monkeypatch.setattr("distributed.as_completed", lambda futures, loop: iter(futures))
+        ((_, outcome),) = run_on_cluster([task], recipe_of(workshop), "tcp://made-up")
+        return task, outcome
+
+    return of
+
+
+def test_a_quad_that_kills_its_workers_is_a_bad_quad(answer):
     from distributed.scheduler import KilledWorker
 
-    plan = plan_build(quads, recipe_of(workshop))
-
-    class Dead:
-        key, status = "a", "error"
-
-        def exception(self):
-            return KilledWorker("a", None, 3)
-
-        def release(self):
-            pass
-
-    class Client:
-        loop = None
-
-        def map(self, *_, **__):
-            return [Dead()]
-
-        def close(self, timeout):
-            pass
-
-    monkeypatch.setattr("mars_map.build.cluster._connect", lambda _: Client())
-    monkeypatch.setattr("distributed.as_completed", lambda futures, loop: iter(futures))
-    ((task, outcome),) = run_on_cluster(plan.tasks[:1], plan.recipe, "tcp://made-up")
+    task, outcome = answer("error", KilledWorker("a", None, 3))
     assert isinstance(outcome, BadQuad) and task.quad.name in outcome.reason
+
+
+def test_a_cluster_that_goes_away_is_one_sentence(answer):
+    with pytest.raises(BuildError, match="is gone or gave up .cancelled.; run the same command"):
+        answer("cancelled")
+    with pytest.raises(BuildError, match="No module named 'mars_map'"):
+        answer("error", ModuleNotFoundError("No module named 'mars_map'"))
 
 
 def test_the_command_tells_what_it_will_take(quads, tmp_path, workshop, monkeypatch):

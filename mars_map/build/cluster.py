@@ -6,6 +6,7 @@ Both give what `Workshop.embed` returns for each task, as soon as it is there, i
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mars_map.build.plan import Recipe, Task
 from mars_map.build.workshop import Embedded, Workshop
 from mars_map.errors import BuildError, MarsMapError
 from mars_map.mosaics import BadQuad
+from mars_map.planet.grid import grid_from_dict
 
 Outcome = tuple[Task, Embedded | BadQuad]
 Run = Callable[[Sequence[Task], Recipe], Iterator[Outcome]]
@@ -78,6 +80,8 @@ def run_on_cluster(
     from distributed.scheduler import KilledWorker
 
     client = _connect(address)
+    # A new grid, without what the old one has computed: 23 MB of coordinates for a CTX planet.
+    recipe = replace(recipe, grid=grid_from_dict(recipe.grid.to_dict()))
     try:
         futures = client.map(
             embed_on_worker, tasks, recipe=recipe, threads=threads, pure=False, retries=0
@@ -95,7 +99,7 @@ def run_on_cluster(
                 raise error
             elif future.status != "finished":
                 raise BuildError(
-                    f"The cluster at {address} gave the build up ({error or future.status}); run "
+                    f"The cluster at {address} is gone or gave up ({error or future.status}); run "
                     "the same command again, it goes on where it was."
                 ) from error
             else:
@@ -126,7 +130,9 @@ def _connect(address: str) -> Any:
 
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        # What goes wrong is told in one sentence, and not by tracebacks beside it.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
