@@ -431,7 +431,7 @@ def test_a_quad_that_kills_its_workers_is_a_bad_quad(answer):
 
 
 def test_a_cluster_that_goes_away_is_one_sentence(answer):
-    with pytest.raises(BuildError, match="is gone or gave up .cancelled.; run the same command"):
+    with pytest.raises(BuildError, match=r"is gone or gave up .cancelled.; run the same command"):
         answer("cancelled")
     with pytest.raises(BuildError, match="No module named 'mars_map'"):
         answer("error", ModuleNotFoundError("No module named 'mars_map'"))
