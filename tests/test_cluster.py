@@ -22,7 +22,7 @@ from mars_map.search.cluster import ClusterScan, open_shard, scan_shard
 from mars_map.search.scoring import best_tiles, score_all
 
 DIM = 3456
-WORKERS = 3
+WORKERS = 2
 MEMORY = 320 * 2**20
 """What a worker may hold: some of the shards, and Python with its libraries."""
 SHARD_TILES = 4_800
@@ -155,7 +155,7 @@ def test_no_scheduler_and_no_workers_are_one_sentence(planet, monkeypatch):
     with pytest.raises(ClusterError, match="No Dask scheduler answers at tcp://127"):
         ClusterScan(planet, "tcp://127.0.0.1:9")
     with (
-        LocalCluster(n_workers=0, dashboard_address=None, processes=False) as empty,
+        LocalCluster(n_workers=0, dashboard_address=":0", processes=False) as empty,
         pytest.raises(ClusterError, match="has no workers"),
     ):
         ClusterScan(planet, empty.scheduler_address)
