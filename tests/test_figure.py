@@ -115,6 +115,11 @@ def test_svg_keeps_letters_as_letters(small_engine):
     assert len(list(outlines.iter(f"{SVG}path"))) == 3
 
 
+def test_the_same_result_gives_the_same_drawing(small_engine):
+    result = small_engine.search(Query("dunes", region=REGIONS["box"], top_k=3))
+    assert export_bytes(result, "svg", date=DATE) == export_bytes(result, "svg", date=DATE)
+
+
 def test_pdf_embeds_its_fonts(small_engine):
     result = small_engine.search(Query("dunes", region=REGIONS["north"], top_k=3))
     data = export_bytes(result, "pdf", date=DATE)

@@ -419,6 +419,8 @@ def _settings() -> Iterator[None]:
         "font.family": "sans-serif",
         "font.sans-serif": list(_fonts()),
         "svg.fonttype": "none",
+        # The same result gives the same file.
+        "svg.hashsalt": "mars_map",
         "pdf.fonttype": 42,
         "text.parse_math": False,
         "axes.formatter.use_mathtext": False,
