@@ -67,7 +67,8 @@ def heat_scale(scores: NDArray[np.floating]) -> HeatScale:
     known = _scales.get(id(scores))
     if known is not None:
         return known
-    scored = scores[scores > NO_SCORE]
+    # Most planets have no tile without a vector: then there is nothing to copy.
+    scored = scores if scores.min() > NO_SCORE else scores[scores > NO_SCORE]
     scored = scored if len(scored) else scores
     scale = HeatScale(*(_quantile(scored, q) for q in (LOW_QUANTILE, HIGH_QUANTILE)))
     if not scores.flags.writeable:
