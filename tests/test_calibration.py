@@ -599,7 +599,7 @@ def test_about_tells_how_the_estimates_stood_up(page, made_model, monkeypatch, t
         (tmp_path / "config.json").write_text(json.dumps({"weights_sha256": sha256}))
         test = page()
         state(test).tab = "About"
-        captions = [c.value for c in test.run().caption if "brackets" in c.value]
+        captions = [c.value for c in test.run().caption if "interval held" in c.value]
         assert bool(captions) == told
         if told:
             accepted = table["familiarity"]["other_half"]["unseen_accepted"]

@@ -130,4 +130,4 @@ def test_the_page_names_an_index_that_is_not_there_and_shows_the_first(page):
 
 def test_one_index_is_no_choice(page, several, small_index, monkeypatch):
     monkeypatch.setattr(settings, "INDEX_DIRS", (small_index.folder,))
-    assert "mars-index" not in _texts(page())
+    assert 'class="mars-index' not in _texts(page())
