@@ -12,7 +12,7 @@ from pathlib import Path
 from mars_map import settings
 from mars_map.covariates import Covariates
 from mars_map.encoders.hub import stated_sha256
-from mars_map.errors import IndexMissingError, ModelMismatchError
+from mars_map.errors import IndexMissingError, MarsMapError, ModelMismatchError
 from mars_map.index import TileIndex, open_index
 from mars_map.index.manifest import MANIFEST_FILE, read_manifest
 from mars_map.index.synthetic import MODEL_ID, TruthEncoder
@@ -81,7 +81,7 @@ def is_synthetic(folder: Path) -> bool:
     """Tell whether the vectors of an index are made up; no for one that cannot be read."""
     try:
         return read_manifest(folder).synthetic
-    except Exception:
+    except MarsMapError:
         return False
 
 
