@@ -6,7 +6,7 @@ import { Basemaps } from "./basemaps.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
 import { Grid } from "./mars.js";
 import { PLANET, poleOf } from "./polar.js";
-import { ask, element, footprints, route, template } from "./server.js";
+import { ask, element, footprints, isAbandoned, route, template } from "./server.js";
 
 const STEP = 0.02;
 const SETS = { "only-b": "--mm-only-b", "only-a": "--mm-only-a", both: "--mm-both" };
@@ -98,7 +98,7 @@ export class Comparison {
       ]);
       if (current()) map.host.dataset.compared = compare ? `${mode} ${compare.other}` : "";
     } catch (error) {
-      if (current()) map.notice(error.message);
+      if (current() && !isAbandoned(error)) map.notice(error.message);
     }
   }
 

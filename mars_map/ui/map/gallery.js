@@ -5,7 +5,7 @@
 import { answerButtons, labelsOf, withoutLabels } from "./answers.js";
 import { Grid, formatLatitude, formatLongitude } from "./mars.js";
 import { longitudeStyle } from "./preferences.js";
-import { bus, describeIndex, element, footprints, route, tell } from "./server.js";
+import { bus, describeIndex, element, footprints, isAbandoned, route, tell } from "./server.js";
 
 const PAGE = 24;
 const galleries = new WeakMap();
@@ -65,6 +65,8 @@ class Gallery {
         this.ask(asked);
         this.fill(stays ? this.list.children.length : 0);
       } catch (error) {
+        if (this.query !== query) return;
+        if (isAbandoned(error)) return void (this.query = undefined);
         this.list.replaceChildren(element("p", { textContent: error.message }));
       }
     }

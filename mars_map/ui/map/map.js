@@ -19,7 +19,7 @@ import { Views } from "./polar.js";
 import { Preferences } from "./preferences.js";
 import { RegionTools } from "./region.js";
 import { StatusLine } from "./scale.js";
-import { bus, describeIndex, element, footprints, tell } from "./server.js";
+import { abandon, bus, describeIndex, element, footprints, tell } from "./server.js";
 import { Tip } from "./tip.js";
 import { Units } from "./units.js";
 
@@ -199,6 +199,7 @@ class MarsMap {
 
   /** Show the answer to a query; what was there stays until the new one has come. */
   async answer(query) {
+    abandon(this.query);
     this.query = query;
     const current = () => this.query === query;
     this.busy.hidden = !query;

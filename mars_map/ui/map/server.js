@@ -40,17 +40,30 @@ export function describeIndex() {
 }
 
 const answers = new Map();
+const pending = new Map();
 const KEPT_ANSWERS = 8;
 
 /** The hits of a query: `{tiles, scores, low, high, colours}`, best first. The last few are kept. */
 export function footprints(query) {
   if (!answers.has(query)) {
-    const asked = ask("footprints", query);
-    asked.catch(() => answers.delete(query));
+    const stop = new AbortController();
+    const asked = ask("footprints", query, stop.signal);
+    pending.set(query, stop);
+    asked.catch(() => answers.delete(query)).finally(() => pending.delete(query));
     answers.set(query, asked);
     if (answers.size > KEPT_ANSWERS) answers.delete(answers.keys().next().value);
   }
   return answers.get(query);
+}
+
+/** Give up waiting for an answer that nobody wants any more: the server stops searching for it. */
+export function abandon(query) {
+  pending.get(query)?.abort();
+}
+
+/** Whether an error only says that an answer was given up. */
+export function isAbandoned(error) {
+  return error.name === "AbortError";
 }
 
 /** Carries "goto" and "hover" from the gallery to the map, and "walk" from keys to the gallery. */
