@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.planet.grid import Grid
+from mars_map.planet.sphere import unit_vectors
 
 RESAMPLES = 2000
 """Draws of patches."""
@@ -176,7 +177,8 @@ def rotated(
     if len(hits) > MAX_ROTATED:
         hits = random.choice(hits, MAX_ROTATED, replace=False, p=area / area.sum())
         area = np.ones(MAX_ROTATED)
-    places = _unit_vectors(grid, hits)
+    lon, lat = grid.centers
+    places = unit_vectors(lon[hits], lat[hits])
     if searched is None:
         turns = _frames(random.normal(size=(ROTATIONS, 3)), random)
     else:
@@ -186,7 +188,7 @@ def rotated(
         # From the frame of the pattern's middle to frames at the targets, each spun at random.
         # A hair off, so that a pattern whose middle is the planet's has a direction as well.
         middle = _frames(area[np.newaxis] @ places + [1e-9, 0.0, 0.0], random)[0]
-        turns = _frames(_unit_vectors(grid, targets), random) @ middle.T
+        turns = _frames(unit_vectors(lon[targets], lat[targets]), random) @ middle.T
     x, y, z = np.moveaxis(turns @ places.T, 1, 0)
     tiles = grid.tile_at(np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(np.clip(z, -1, 1))))
     found = np.empty((len(standings), ROTATIONS))
@@ -200,12 +202,6 @@ def rotated(
         if searched is not None:
             found[row] *= np.sqrt(landed / area.sum())
     return found
-
-
-def _unit_vectors(grid: Grid, tiles: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the directions of tile centres, (k, 3)."""
-    lon, lat = (np.radians(axis[tiles]) for axis in grid.centers)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def _frames(directions: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mars_map.planet.grid import Grid
-from mars_map.planet.sphere import RADIUS_M
+from mars_map.planet.sphere import RADIUS_M, unit_vectors
 
 
 def nearest_distance_km(grid: Grid, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float32]:
@@ -15,11 +15,6 @@ def nearest_distance_km(grid: Grid, lon: ArrayLike, lat: ArrayLike) -> NDArray[n
     """
     from scipy.spatial import cKDTree
 
-    chord, _ = cKDTree(_unit_vectors(lon, lat)).query(_unit_vectors(*grid.centers))
+    chord, _ = cKDTree(unit_vectors(lon, lat)).query(unit_vectors(*grid.centers))
     arc = 2 * np.arcsin(np.clip(chord / 2, 0.0, 1.0))
     return (RADIUS_M / 1000 * arc).astype(np.float32)
-
-
-def _unit_vectors(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
-    lon, lat = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)

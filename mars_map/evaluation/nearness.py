@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mars_map.planet.coordinates import wrap_longitude
 from mars_map.planet.grid import Grid, RegularGrid
-from mars_map.planet.sphere import METRES_PER_DEGREE
+from mars_map.planet.sphere import METRES_PER_DEGREE, unit_vectors
 
 SPACING_KM = 2.0
 """Greatest distance of neighbouring points along an outline, kilometres."""
@@ -64,8 +64,8 @@ def sphere_nearness(geometries: NDArray[np.object_], grid: Grid, radius_deg: flo
     points = _follow(geometries)
     inside = tiles_inside(geometries, grid)
     chord = 2 * np.sin(np.radians(radius_deg + TIE_DEG) / 2)
-    tree = cKDTree(_unit_vectors(*grid.centers))
-    near = _pairs_within(tree, _unit_vectors(points.lon, points.lat), points.feature, chord)
+    tree = cKDTree(unit_vectors(*grid.centers))
+    near = _pairs_within(tree, unit_vectors(points.lon, points.lat), points.feature, chord)
     under = _tiles_under(points, grid)
     n, m = len(geometries), grid.n_tiles
     return Nearness(n, m, _join(near, inside, m), _join(under, inside, m))
@@ -94,7 +94,7 @@ def middles(geometries: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArr
     depend on where the antimeridian cuts.
     """
     points = _follow(geometries)
-    vectors = _unit_vectors(points.lon, points.lat)
+    vectors = unit_vectors(points.lon, points.lat)
     sums = [np.bincount(points.feature, axis, len(geometries)) for axis in vectors.T]
     lon = np.degrees(np.arctan2(sums[1], sums[0]))
     lat = np.degrees(np.arctan2(sums[2], np.hypot(sums[0], sums[1])))
@@ -204,9 +204,3 @@ def _join(a: Pairs, b: Pairs, n_tiles: int) -> Pairs:
 def _unique(feature: NDArray[np.int64], tile: NDArray[np.int64], n_tiles: int) -> Pairs:
     keys = np.unique(feature * n_tiles + tile)
     return Pairs(keys // n_tiles, keys % n_tiles)
-
-
-def _unit_vectors(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
-    """Return points in degrees as unit vectors, (n, 3)."""
-    lam, phi = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)

@@ -21,7 +21,7 @@ from mars_map.index.manifest import ModelCard, Quantisation
 from mars_map.index.store import TileIndex, open_index
 from mars_map.index.writer import IndexWriter
 from mars_map.planet.grid import Grid, RegularGrid
-from mars_map.planet.sphere import METRES_PER_DEGREE, great_circle_m
+from mars_map.planet.sphere import METRES_PER_DEGREE, great_circle_m, unit_vectors
 
 MODEL_ID = "synthetic (made-up vectors)"
 """Name of the model in the manifest; it is on every line of an export."""
@@ -215,10 +215,8 @@ class _Planet:
         return (vectors - (vectors @ self._axes.T) @ self._axes).astype(np.float32)
 
     def _directions(self, tiles: NDArray[np.int64]) -> NDArray[np.float32]:
-        bounds = np.radians(self._grid.bounds(tiles))
-        lon, lat = (bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2
-        xyz = [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
-        return np.stack(xyz, axis=1).astype(np.float32)
+        west, south, east, north = self._grid.bounds(tiles).T
+        return unit_vectors((west + east) / 2, (south + north) / 2).astype(np.float32)
 
     def _plant(self) -> list[Truth]:
         lon, lat = self._grid.centers

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mars_map.errors import CoordinateError
 from mars_map.planet.coordinates import check_point, wrap_longitude
-from mars_map.planet.sphere import great_circle_m
+from mars_map.planet.sphere import great_circle_m, unit_vectors
 
 OPPOSITE_M = 1_000.0
 """Two corners this close to opposite each other have no one shortest way between them."""
@@ -50,7 +50,7 @@ def sample_path(corners: Sequence[tuple[float, float]], n: int) -> Samples:
     share = np.divide(
         distance - ends[edge], lengths[edge], out=np.zeros(n), where=lengths[edge] > 0
     )
-    towards = _unit_vectors(lon, lat)
+    towards = unit_vectors(lon, lat)
     points = _between(towards[edge], towards[edge + 1], share)
     return Samples(*_lonlat(points), distance)
 
@@ -66,11 +66,6 @@ def _between(
     weight_start = np.where(near, 1.0, np.sin((1.0 - share) * angle) / sine)
     weight_end = np.where(near, 0.0, np.sin(share * angle) / sine)
     return weight_start[:, np.newaxis] * start + weight_end[:, np.newaxis] * end
-
-
-def _unit_vectors(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.float64]:
-    lon, lat = np.radians(lon), np.radians(lat)
-    return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
 def _lonlat(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -43,6 +43,16 @@ def great_circle_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: Arra
     return 2 * RADIUS_M * np.arcsin(np.sqrt(np.clip(h, 0, 1)))
 
 
+def unit_vectors(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
+    """Return points in degrees (arrays broadcast) as directions from the planet's centre, (..., 3).
+
+    x points to 0 E on the equator, y to 90 E, z to the north pole.
+    """
+    lon, lat = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
+    x, y, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
+    return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+
+
 def box_area_km2(bounds: ArrayLike) -> NDArray:
     """Return the area in km2 of longitude-latitude boxes on the sphere.
 
