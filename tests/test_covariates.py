@@ -13,9 +13,15 @@ from mars_map.covariates.distance import nearest_distance_km
 from mars_map.covariates.footprints import CellRaster, footprint_means
 from mars_map.covariates.rasters import read_cells
 from mars_map.errors import BuildError, CovariateError, MarsMapError, QueryError
+from mars_map.mosaics import MosaicRaster
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
 from mars_map.planet.regions import LatitudeBand
-from mars_map.planet.sphere import METRES_PER_DEGREE, great_circle_m, mars_crs
+from mars_map.planet.sphere import (
+    METRES_PER_DEGREE,
+    great_circle_m,
+    mars_crs,
+    planetocentric_latitude,
+)
 from mars_map.search import Filter, Query
 
 GRID = EqualAreaGrid(3.0)
@@ -193,6 +199,25 @@ def test_rasters_of_any_cylindrical_system_lie_where_they_should(tmp_path, crs, 
     x, y = (np.radians(v) for v in GRID.centers)
     found = footprint_means(read_cells(path), GRID)
     np.testing.assert_allclose(found, np.cos(x) * np.cos(y), atol=0.03)
+
+
+@pytest.mark.parametrize(("called", "is_graphic"), [("Mars 2000", False), ("Ographic", True)])
+def test_latitudes_of_an_ellipsoid_are_read_as_mosaics_read_them(tmp_path, called, is_graphic):
+    """A raster on the CTX mosaic's own system must not lie a third of a degree beside it."""
+    crs = rasterio.CRS.from_wkt(
+        f'PROJCS["Equirectangular {called}",GEOGCS["{called}",DATUM["Mars",'
+        'SPHEROID["Mars",3396190,169.894447223612]],PRIMEM["Reference_Meridian",0],'
+        'UNIT["degree",0.0174532925199433]],PROJECTION["Equirectangular"],'
+        'PARAMETER["standard_parallel_1",0],PARAMETER["central_meridian",0],UNIT["metre",1]]'
+    )
+    half = np.pi * 3_396_190.0
+    path = write(
+        tmp_path / "e.tif", np.ones((8, 8), np.uint8), (-half, -half / 2, half, half / 2), crs
+    )
+    expected = planetocentric_latitude(45.0) if is_graphic else 45.0
+    assert read_cells(path).lat_edges[6] == pytest.approx(expected, abs=1e-6)
+    with MosaicRaster(path) as raster:
+        assert (raster.georeference.squash is not None) == is_graphic
 
 
 def test_a_polar_raster_covers_its_cap(tmp_path):

@@ -2,7 +2,7 @@
 
 A raster in degrees or in an equidistant cylindrical projection is read as its cells lie, whichever
 meridian it begins at. One in another projection is warped to cells of a fifth of a degree.
-Latitudes of a system on an ellipsoid are planetographic by definition and are converted.
+Latitudes are planetocentric or planetographic as `mars_map.planet.systems` tells.
 """
 
 from pathlib import Path
@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from mars_map.covariates.footprints import CellRaster
 from mars_map.errors import CovariateError
-from mars_map.planet.sphere import RADIUS_M, mars_crs, planetocentric_latitude
+from mars_map.planet.sphere import mars_crs, planetocentric_latitude
+from mars_map.planet.systems import cylindrical_degrees, graphic_ratio, is_of_mars
 
 if TYPE_CHECKING:
+    from affine import Affine
     from pyproj import CRS
     from rasterio.io import DatasetReader
 
 MAX_CELLS = (2048, 4096)
 """Most rows and columns that are read; a larger raster is averaged down to them, 5 km a cell on the
 planet, which is finer than any tile."""
-_RADIUS_TOLERANCE_M = 30_000.0
 _WARPED = (900, 1800)
 
 
@@ -48,16 +49,15 @@ def read_cells(path: str | Path) -> CellRaster:
 
 def _cells(source: "DatasetReader", path: Path) -> CellRaster:
     crs = _mars_crs_of(source, path)
-    turned = source.transform.b or source.transform.d
-    method = crs.coordinate_operation.method_name.lower() if crs.is_projected else ""
-    if crs.is_projected and "equidistant cylindrical" not in method and "plate" not in method:
+    to_degrees = cylindrical_degrees(crs)
+    if to_degrees is None:
         values, west_east, south_north = _warped(source)
-    elif turned:
+    elif source.transform.b or source.transform.d:
         raise CovariateError(f'The raster "{path.name}" is turned; warp it north up first.')
     else:
-        values, west_east, south_north = _as_it_lies(source, crs)
+        values, west_east, south_north = _as_it_lies(source, crs, to_degrees)
     lat_edges = np.linspace(*south_north, values.shape[0] + 1)
-    if crs.ellipsoid.semi_major_metre != crs.ellipsoid.semi_minor_metre:
+    if graphic_ratio(crs) is not None:
         lat_edges = planetocentric_latitude(lat_edges)
     lon_edges = np.linspace(*west_east, values.shape[1] + 1)
     if np.abs(lat_edges).max() > 90.5 or np.abs(lon_edges).max() > 541:
@@ -65,40 +65,23 @@ def _cells(source: "DatasetReader", path: Path) -> CellRaster:
     return CellRaster(values, np.clip(lat_edges, -90.0, 90.0), lon_edges)
 
 
-def _as_it_lies(source: "DatasetReader", crs: "CRS") -> tuple[NDArray, tuple, tuple]:
+def _as_it_lies(
+    source: "DatasetReader", crs: "CRS", to_degrees: "Affine"
+) -> tuple[NDArray, tuple, tuple]:
     """Return values from the south-west, and the longitudes and latitudes of the borders."""
     values = _values(source)
     left, bottom, right, top = source.bounds
-    x, y = np.array([left, right]), np.array([bottom, top])
-    if crs.is_projected:
-        x, y = _cylindrical_degrees(crs, x, y)
-    elif any(axis.direction == "west" for axis in crs.axis_info[:2]):
+    x, y = to_degrees * (np.array([left, right]), np.array([bottom, top]))
+    if any(axis.direction == "west" for axis in crs.axis_info[:2]):
         x = -x
+    if crs.is_projected:
+        # One turn at most from the program's own longitudes, so that three turns find every cell.
+        x = x - 360.0 * np.round(x.mean() / 360.0)
     if x[0] > x[1]:
         x, values = x[::-1], values[:, ::-1]
     if y[0] > y[1]:
         return values, tuple(x), tuple(y[::-1])
     return values[::-1], tuple(x), tuple(y)
-
-
-def _cylindrical_degrees(crs: "CRS", x: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
-    """Invert the equidistant cylindrical projection without wrapping (Snyder 1987, p. 90)."""
-    operation = {p.name.lower(): p.value for p in crs.coordinate_operation.params}
-
-    def parameter(*words: str) -> float:
-        names = [n for n in operation if all(word in n for word in words)]
-        return float(operation[names[0]]) if names else 0.0
-
-    metre = crs.axis_info[0].unit_conversion_factor or 1.0
-    radius = crs.ellipsoid.semi_major_metre
-    stretch = np.cos(np.radians(parameter("standard parallel")))
-    meridian = parameter("longitude", "origin") or parameter("central meridian")
-    lon = meridian + np.degrees((x - parameter("false easting")) * metre / (radius * stretch))
-    lat = parameter("latitude", "origin") + np.degrees(
-        (y - parameter("false northing")) * metre / radius
-    )
-    # One turn at most from the program's own longitudes, so that three turns find every cell.
-    return lon - 360.0 * np.round((lon.mean() - 0.0) / 360.0), lat
 
 
 def _warped(source: "DatasetReader") -> tuple[NDArray, tuple, tuple]:
@@ -149,8 +132,7 @@ def _mars_crs_of(source: "DatasetReader", path: Path) -> "CRS":
             "gdal_edit.py -a_srs IAU_2015:49900."
         )
     crs = CRS.from_user_input(source.crs.to_wkt())
-    radius = crs.ellipsoid.semi_major_metre if crs.ellipsoid else 0.0
-    if abs(radius - RADIUS_M) > _RADIUS_TOLERANCE_M:
+    if not is_of_mars(crs):
         raise CovariateError(
             f'"{path.name}" is not of Mars: its reference system ({crs.name}) has another body.'
         )

@@ -16,10 +16,8 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from mars_map.errors import CatalogueError
-from mars_map.planet.sphere import RADIUS_M, mars_crs, planetocentric_latitude
-
-_RADIUS_TOLERANCE_M = 20_000.0
-"""How far a reference system's radius may be from ours: spheres of the polar radius are in use."""
+from mars_map.planet.sphere import mars_crs, planetocentric_latitude
+from mars_map.planet.systems import is_of_mars
 
 
 def read_geojson(path: Path) -> NDArray[np.object_]:
@@ -94,8 +92,7 @@ def to_mars_degrees(geometries: NDArray[np.object_], crs: CRS, path: Path) -> ND
 
 
 def _check_body(crs: CRS, path: Path) -> None:
-    ellipsoid = crs.ellipsoid
-    if ellipsoid is None or abs(ellipsoid.semi_major_metre - RADIUS_M) > _RADIUS_TOLERANCE_M:
+    if not is_of_mars(crs):
         raise CatalogueError(
             f'The reference system of "{path}" ({crs.name}) is not of Mars; if the coordinates '
             "are, give it IAU_2015:49900 or remove it."

@@ -20,13 +20,13 @@ from rio_tiler.models import ImageData
 
 from mars_map.errors import BasemapError
 from mars_map.planet.polar import POLAR_CRS, Pole, polar_tile_bounds
-from mars_map.planet.sphere import RADIUS_M, mars_crs
+from mars_map.planet.sphere import mars_crs
+from mars_map.planet.systems import is_of_mars
 
 TILE_SIZE = 256
 """Width and height of a map tile, pixels."""
 MAX_ZOOM = 12
 """Deepest zoom that is served; a pixel is then ten metres."""
-_RADIUS_TOLERANCE_M = 30_000.0
 _STRETCH_QUANTILES = (0.02, 0.98)
 
 
@@ -205,6 +205,5 @@ def _check_body(path: Path, reader: Reader) -> None:
             f'"{path}" has no coordinate reference system; set one, for example with '
             "gdal_edit.py -a_srs IAU_2015:49900."
         )
-    ellipsoid = CRS.from_user_input(crs.to_wkt()).ellipsoid
-    if ellipsoid is None or abs(ellipsoid.semi_major_metre - RADIUS_M) > _RADIUS_TOLERANCE_M:
+    if not is_of_mars(CRS.from_user_input(crs.to_wkt())):
         raise BasemapError(f'"{path}" is not a map of Mars: its reference system has another body.')
