@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mars_map.errors import IndexDamagedError
+from mars_map.errors import CoordinateError, IndexDamagedError
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid, grid_from_dict
 from mars_map.planet.names import marsretrieval_bounds, marsretrieval_name
 from mars_map.planet.sphere import box_area_km2
@@ -96,6 +96,16 @@ def test_ids_read_back(grid):
 )
 def test_foreign_ids_have_no_tile(name):
     assert EqualAreaGrid(0.5).number_of(name) == -1
+
+
+def test_a_point_is_called_by_its_tile_or_refused_in_a_sentence():
+    grid = RegularGrid(8.0, -80, 80)
+    name = grid.name_at(222.2, 18.4)
+    assert grid.number_of(name) == grid.tile_at(-137.8, 18.4)
+    with pytest.raises(CoordinateError, match=r"no tile at .* between -80 and 80 latitude"):
+        grid.name_at(0.0, 85.0)
+    with pytest.raises(CoordinateError, match="not on Mars"):
+        grid.name_at(0.0, 95.0)
 
 
 def test_numbers_outside_are_refused():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.errors import FeatureNotFoundError
-from mars_map.planet.coordinates import check_point, wrap_longitude
+from mars_map.planet.coordinates import check_point, format_point, parse_point, wrap_longitude
 from mars_map.planet.sphere import great_circle_m
 
 COLUMNS = ("name", "kind", "lon", "lat", "diameter_km", "source")
@@ -133,6 +133,17 @@ class Gazetteer:
         near.sort(key=lambda n: (-_likeness(wanted, n), *_prominence(named[n])))
         hint = f"; did you mean {_list_of(named[n].name for n in near[:3])}?" if near else "."
         return f'Mars has no feature named "{name.strip()[:60]}" in the gazetteer{hint}'
+
+
+def point_feature(text: str) -> Feature | None:
+    """Return the point that coordinates name, None for a text that is no coordinates.
+
+    Raises CoordinateError for a text that looks like coordinates and cannot be read.
+    """
+    if "," not in text or not any(c.isdigit() for c in text):
+        return None
+    lon, lat = parse_point(text)
+    return Feature(format_point(lon, lat), "point", lon, lat, 0)
 
 
 def fold_name(name: str) -> str:

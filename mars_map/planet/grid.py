@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mars_map.errors import IndexDamagedError
-from mars_map.planet.coordinates import wrap_longitude
+from mars_map.errors import CoordinateError, IndexDamagedError
+from mars_map.planet.coordinates import check_point, format_point, wrap_longitude
 from mars_map.planet.sphere import box_area_km2
 
 
@@ -115,6 +115,20 @@ class Grid:
         rows, columns = self.rows_and_columns(tiles)
         pairs = zip(rows.flat, columns.flat, strict=True)
         return np.array([f"r{row:03d}c{column:04d}" for row, column in pairs], object)
+
+    def name_at(self, lon: float, lat: float) -> str:
+        """Return the id of the tile under a point in degrees.
+
+        Raises CoordinateError for a point off the planet, and for one beyond the grid's edges.
+        """
+        lon, lat = check_point(lon, lat)
+        number = int(self.tile_at(lon, lat))
+        if number < 0:
+            raise CoordinateError(
+                f"The index has no tile at {format_point(lon, lat)}; choose a place between "
+                f"{self.row_edges[0]:g} and {self.row_edges[-1]:g} latitude."
+            )
+        return str(self.names([number])[0])
 
     def number_of(self, name: str) -> int:
         """Return the number of the tile with this id, -1 where the grid has none."""

@@ -3,8 +3,8 @@
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from mars_map.errors import FeatureNotFoundError, MarsMapError
-from mars_map.planet.coordinates import format_point, parse_point
+from mars_map.errors import MarsMapError
+from mars_map.planet.gazetteer import point_feature
 from mars_map.search import Part, Query
 from mars_map.search.query import plain_kind
 from mars_map.ui.state import PageState, page_state
@@ -108,8 +108,10 @@ def _hybrid() -> None:
 
 
 def _add() -> None:
-    st.session_state.setdefault("mars-add-kind", KINDS[0])
-    kind = st.segmented_control("What", KINDS, key="mars-add-kind", required=True)
+    # The default, and not the state of the session: the popover is drawn later than that is sent.
+    kind = st.segmented_control(
+        "What", KINDS, default=KINDS[0], key="mars-add-kind", required=True
+    )
     against = st.toggle("But not", key="mars-add-against", help="The answer shall be unlike it.")
     box = st.container()
     match kind:
@@ -123,16 +125,19 @@ def _add() -> None:
 
 def _add_words(box: DeltaGenerator, against: bool) -> None:
     def take() -> None:
-        words, st.session_state["mars-add-words"] = st.session_state["mars-add-words"], ""
-        if words.strip():
+        if words := st.session_state["mars-add-words"].strip():
             _add_part("text", words, against)
 
-    box.text_input("Words", key="mars-add-words", placeholder="dark dunes", on_change=take)
+    # In a form, so that they are added when they are sent and not when the box is left, for
+    # example to turn "But not" on.
+    with box.form("mars-add-words-form", clear_on_submit=True, border=False):
+        st.text_input("Words", key="mars-add-words", placeholder="dark dunes")
+        st.form_submit_button("Add", key="mars-add-words-send", on_click=take)
 
 
 def _add_place(box: DeltaGenerator, against: bool) -> None:
     def take() -> None:
-        text, st.session_state["mars-add-place"] = st.session_state["mars-add-place"].strip(), ""
+        text = st.session_state["mars-add-place"].strip()
         if not text:
             return
         try:
@@ -142,13 +147,14 @@ def _add_place(box: DeltaGenerator, against: bool) -> None:
         else:
             _add_part("tile", tile, against, name)
 
-    box.text_input(
-        "Name or coordinates",
-        key="mars-add-place",
-        placeholder="Jezero, or 77.4 E, 18.4 N",
-        on_change=take,
-        help="The tile at the place becomes an example: the search finds what looks like it.",
-    )
+    with box.form("mars-add-place-form", clear_on_submit=True, border=False):
+        st.text_input(
+            "Name or coordinates",
+            key="mars-add-place",
+            placeholder="Jezero, or 77.4 E, 18.4 N",
+            help="The tile at the place becomes an example: the search finds what looks like it.",
+        )
+        st.form_submit_button("Add", key="mars-add-place-send", on_click=take)
 
 
 def _add_pictures(box: DeltaGenerator, against: bool) -> None:
@@ -193,20 +199,8 @@ def place_tile(text: str) -> tuple[str, str]:
 
     text: a name of the gazetteer, or coordinates. Raises FeatureNotFoundError or CoordinateError.
     """
-    if any(c.isdigit() for c in text) and "," in text:
-        lon, lat = parse_point(text)
-        name = format_point(lon, lat)
-    else:
-        found = service().gazetteer.find(text)
-        name, lon, lat = found.name, found.lon, found.lat
-    grid = service().index.grid
-    number = int(grid.tile_at(lon, lat))
-    if number < 0:
-        raise FeatureNotFoundError(
-            f"The index has no tile at {format_point(lon, lat)}; choose a place between "
-            f"{grid.row_edges[0]:g} and {grid.row_edges[-1]:g} latitude."
-        )
-    return name, str(grid.names([number])[0])
+    place = point_feature(text) or service().gazetteer.find(text)
+    return place.name, service().index.grid.name_at(place.lon, place.lat)
 
 
 def _add_part(kind: str, value: str, against: bool, name: str = "") -> None:

@@ -10,8 +10,8 @@ from mars_map.errors import CoordinateError
 from mars_map.export import EXPORTERS, export_bytes, file_name
 from mars_map.maps.footprints import hit_arrays
 from mars_map.maps.heat import heat_palette, heat_scale
-from mars_map.planet.coordinates import check_point, format_point, parse_point
-from mars_map.planet.gazetteer import Feature
+from mars_map.planet.coordinates import check_point
+from mars_map.planet.gazetteer import point_feature
 from mars_map.search.records import result_record
 from mars_map.web.layers import basemap_layers
 from mars_map.web.params import query_from_request
@@ -123,17 +123,9 @@ def tile_at(request: Request) -> Response:
 def places(request: Request) -> Response:
     """Answer `/mars/places?text=`: features whose name completes the text, or the point it is."""
     text = request.query_params.get("text", "").strip()[:80]
-    if any(c.isdigit() for c in text) and "," in text:
-        lon, lat = parse_point(text)
-        return json_reply(
-            {"places": [_place(Feature(format_point(lon, lat), "point", lon, lat, 0))]}
-        )
-    found = service().gazetteer.search(text, SUGGESTIONS)
-    return json_reply({"places": [_place(feature) for feature in found]})
-
-
-def _place(feature: Feature) -> dict[str, str | float | None]:
-    return feature._asdict()
+    point = point_feature(text)
+    found = [point] if point else service().gazetteer.search(text, SUGGESTIONS)
+    return json_reply({"places": [feature._asdict() for feature in found]})
 
 
 def _point(request: Request) -> tuple[float, float]:
