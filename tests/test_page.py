@@ -337,12 +337,18 @@ def test_a_query_is_mixed_muted_weighted_and_undone(page):
     assert test.text_input(key="mars-words").value == "dunes"
 
 
+def add(test: AppTest, kind: str, text: str) -> None:
+    """Add words or a place to the query."""
+    test.text_input(key=f"mars-add-{kind}").set_value(text)
+    test.button(key=f"mars-add-{kind}-send").click().run()
+
+
 def test_words_and_places_are_added_to_a_query(page):
     test = search(page(), "dunes")
-    test.text_input(key="mars-add-words").set_value("old craters").run()
+    add(test, "words", "old craters")
     test.toggle(key="mars-add-against").set_value(True).run()
     test.button_group(key="mars-add-kind").set_value("Place").run()
-    test.text_input(key="mars-add-place").set_value("Gale").run()
+    add(test, "place", "Gale")
     kinds = [(p.kind, p.label, p.against) for p in state(test).query.parts]
     assert kinds == [
         ("text", "dunes", False),
@@ -350,8 +356,17 @@ def test_words_and_places_are_added_to_a_query(page):
         ("tile", "Gale", True),
     ]
     for place in ("Atlantis Nowhere", "400 E, 3 N"):
-        test.text_input(key="mars-add-place").set_value(place).run()
+        add(test, "place", place)
         assert len(test.error) == 1 and len(state(test).query.parts) == 3
+
+
+def test_words_wait_until_they_are_sent(page):
+    test = search(page(), "dunes")
+    test.text_input(key="mars-add-words").set_value("old craters").run()
+    test.toggle(key="mars-add-against").set_value(True).run()
+    assert state(test).query == Query("dunes"), "leaving the box adds nothing"
+    add(test, "words", "old craters")
+    assert state(test).query.parts[1].against
 
 
 def test_only_the_last_part_leaves_the_bare_planet(page):

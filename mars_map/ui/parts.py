@@ -109,9 +109,7 @@ def _hybrid() -> None:
 
 def _add() -> None:
     # The default, and not the state of the session: the popover is drawn later than that is sent.
-    kind = st.segmented_control(
-        "What", KINDS, default=KINDS[0], key="mars-add-kind", required=True
-    )
+    kind = st.segmented_control("What", KINDS, default=KINDS[0], key="mars-add-kind", required=True)
     against = st.toggle("But not", key="mars-add-against", help="The answer shall be unlike it.")
     box = st.container()
     match kind:
