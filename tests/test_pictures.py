@@ -63,8 +63,8 @@ def test_formats_modes_and_frames_make_no_difference(crater):
     }
     cosines = {name: float(vector_of(data) @ plain) for name, data in alike.items()}
     assert min(cosines.values()) > 0.98, cosines
-    flat = packed(Image.new("L", (200, 200), 90))
-    assert float(vector_of(flat) @ plain) < 0.9
+    slope = packed(Image.linear_gradient("L"))
+    assert float(vector_of(slope) @ plain) < 0.9
 
 
 def test_what_is_transparent_does_not_count_as_black(crater):
@@ -80,6 +80,9 @@ BAD = {
     "nothing": b"",
     "truncated": packed(Image.effect_noise((300, 300), 50))[:20_000],
     "too many pixels": packed(Image.new("1", (20_000, 6_000))),
+    "one colour": packed(Image.new("RGB", (200, 200), "black")),
+    "transparent": packed(Image.new("RGBA", (200, 200), (9, 99, 0, 0))),
+    "no data": packed(Image.fromarray(np.full((200, 200), np.nan, np.float32)), "TIFF"),
     "svg": b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
 }
 

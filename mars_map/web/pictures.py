@@ -6,6 +6,7 @@ session file or an export needs no store of pictures.
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,6 +20,9 @@ from mars_map.web.indexes import INDEX_PARAM, chosen_index
 from mars_map.web.params import part_to_param
 from mars_map.web.replies import json_reply, refusal
 from mars_map.web.service import service
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_BYTES = 64 * 2**20
 """Most bytes of a picture's file."""
@@ -47,6 +51,10 @@ def picture_part(name: str, data: bytes, width_km: float | None = None) -> Part:
         raise PictureError(
             f'The picture "{name[:60]}" is {error}; give a PNG, JPEG, TIFF, WebP, BMP or GIF.'
         ) from error
+    if _is_blank(picture):
+        raise PictureError(
+            f'The picture "{name[:60]}" has one colour everywhere; give one that shows ground.'
+        )
     encoder = service().image_encoder
     check_encoder(service().index, encoder)
     if width_km is not None and hasattr(encoder, "encode_pictures"):
@@ -54,6 +62,14 @@ def picture_part(name: str, data: bytes, width_km: float | None = None) -> Part:
     else:
         vector = encoder.encode_images([picture])[0]
     return Part("vector", encode_vector(vector), name=name)
+
+
+def _is_blank(picture: "Image") -> bool:
+    """Whether a picture has one value everywhere: a single pixel, an empty cut, only no-data."""
+    extrema = picture.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    # A value that is not a number is not below any other.
+    return not any(low < high for low, high in bands)
 
 
 def picture_file_part(path: Path, width_km: float | None = None) -> Part:
