@@ -1,13 +1,11 @@
 """The difference of two queries as a picture: where one ranks the ground higher than the other."""
 
-import io
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from mars_map.maps.heat import LOW_QUANTILE, picture_size, pixel_tiles
+from mars_map.maps.heat import LOW_QUANTILE, palette_png, picture_size, pixel_tiles
 from mars_map.planet.grid import Grid
 from mars_map.planet.polar import Pole, polar_tile_points
 
@@ -76,12 +74,7 @@ def polar_difference_png(
 def _png(percentiles: NDArray[np.floating], tiles: NDArray[np.integer]) -> bytes:
     """Return the picture whose pixels show the tiles of these numbers, -1 for none."""
     levels = np.append(difference_levels(percentiles), np.uint8(0))
-    palette = difference_palette()
-    picture = Image.fromarray(levels[tiles], "L")
-    picture.putpalette(palette[:, :3].tobytes())
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1, transparency=palette[:, 3].tobytes())
-    return file.getvalue()
+    return palette_png(levels[tiles], difference_palette())
 
 
 def difference_colours(stops: int = 9) -> list[str]:

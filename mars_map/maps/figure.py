@@ -33,9 +33,9 @@ from mars_map.maps.frames import (
     latitude_text,
     longitude_text,
 )
-from mars_map.maps.heat import HIGH_QUANTILE, LOW_QUANTILE, heat_palette, heat_scale
+from mars_map.maps.heat import HIGH_QUANTILE, LOW_QUANTILE, heat_palette, heat_scale, tile_levels
 from mars_map.planet.geometry import box_polygons
-from mars_map.planet.sphere import CRS_AUTHORITY
+from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE
 from mars_map.search import Result
 
 if TYPE_CHECKING:
@@ -224,11 +224,8 @@ def _with_heat(result: Result, frame: Frame, grey: NDArray[np.float32]) -> NDArr
     """Return the basemap with the heat map on it, (height, width, 3)."""
     height, width = grey.shape
     lon, lat = frame.lonlat(width, height)
-    levels = np.rint(heat_scale(result.scores).position(result.scores) * 255).astype(np.uint8)
-    if result.region_mask is not None:
-        levels[~result.region_mask] = 0
-    tiles = result.index.grid.tile_at(lon, lat)
-    colours = heat_palette()[np.append(levels, np.uint8(0))[tiles]]
+    levels = tile_levels(result.scores, result.region_mask)
+    colours = heat_palette()[levels[result.index.grid.tile_at(lon, lat)]]
     return _blended(colours, grey[..., np.newaxis])
 
 
@@ -256,7 +253,7 @@ def _line_width(frame: Frame, result: Result) -> float:
     """Return the width of outlines in points: a tenth of a tile's, between hairline and 0.8."""
     left, right, _, _ = frame.extent
     step = float(np.diff(result.index.grid.row_edges).mean())
-    units = step if frame.unit == "degrees" else step * 59_274.7
+    units = step if frame.unit == "degrees" else step * METRES_PER_DEGREE
     least = 0.25 if len(result.hits) <= MAX_VECTOR_OUTLINES else 0.1
     return float(np.clip(units / (right - left) * MAP_MM * 2.83 * 0.12, least, 0.8))
 

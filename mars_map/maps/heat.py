@@ -158,7 +158,7 @@ def heat_levels(
     (n_tiles,), tiles to draw; None for all.
     """
     size = size or picture_size(grid)
-    levels = _tile_levels(scores, mask)
+    levels = tile_levels(scores, mask)
     picture = np.take(levels, pixel_tiles(grid, *size))
     pixels = tile_pixels(grid, *size)
     if pixels is not None:
@@ -193,7 +193,7 @@ def polar_heat_png(
     tile: z, x, y as `mars_map.planet.polar` counts them.
     """
     tiles = grid.tile_at(*polar_tile_points(pole, *tile))
-    return palette_png(_tile_levels(scores, mask)[tiles])
+    return palette_png(tile_levels(scores, mask)[tiles])
 
 
 def points_heat_png(
@@ -205,11 +205,14 @@ def points_heat_png(
     mask: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Return the heat map of any pixels as `heat_png`; lon, lat: their centres, (rows, columns)."""
-    return palette_png(_tile_levels(scores, mask)[grid.tile_at(lon, lat)])
+    return palette_png(tile_levels(scores, mask)[grid.tile_at(lon, lat)])
 
 
-def _tile_levels(scores: NDArray[np.floating], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
-    """Return the place in the palette of each tile, and 0 for the tile numbered -1."""
+def tile_levels(scores: NDArray[np.floating], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Return the place in the palette of each tile, and 0 for the tile numbered -1, (n + 1,).
+
+    mask: (n_tiles,), tiles to draw; None for all.
+    """
     levels = colour_levels(scores, heat_scale(scores))
     if mask is not None:
         levels[:-1][~mask] = 0
@@ -230,9 +233,12 @@ def colour_levels(scores: NDArray[np.floating], scale: HeatScale) -> NDArray[np.
     return levels
 
 
-def palette_png(levels: NDArray[np.uint8]) -> bytes:
-    """Return a picture of places in the palette, (height, width), as a PNG."""
-    palette = heat_palette()
+def palette_png(levels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
+    """Return a picture of places in a palette, (height, width), as a PNG.
+
+    palette: (256, 4) red, green, blue, alpha; `heat_palette` if not given.
+    """
+    palette = heat_palette() if palette is None else palette
     picture = Image.fromarray(levels, "L")
     picture.putpalette(palette[:, :3].tobytes())
     file = io.BytesIO()

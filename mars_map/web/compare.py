@@ -24,7 +24,7 @@ from mars_map.search import Query, Result
 from mars_map.web.indexes import INDEX_PARAM, chosen_index
 from mars_map.web.params import query_from_params, query_from_request, query_string
 from mars_map.web.polar import polar_address
-from mars_map.web.rasters import picture_reply
+from mars_map.web.rasters import heat_query, picture_reply
 from mars_map.web.replies import json_reply
 from mars_map.web.service import service
 
@@ -148,8 +148,8 @@ def _compare(a: Query, b: Other, _digest: str) -> Comparison:
 
 def _colours_of(request: Request) -> tuple[Query, Other]:
     """Return both queries without what changes no colour: top-k and threshold."""
-    a, b = queries_of(request)
-    return a.subject.with_(region=a.region, filters=a.filters), b.subject
+    _, b = queries_of(request)
+    return heat_query(request), b.subject
 
 
 def _difference_picture(a: Query, b: Other) -> Picture:
