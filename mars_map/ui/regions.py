@@ -74,6 +74,7 @@ def regions() -> None:
                     placeholder=EXAMPLES[kind],
                     on_change=_read_text,
                 )
+        _file_note()
 
 
 def show_region(region: Region | None) -> None:
@@ -113,7 +114,7 @@ def _latitude(lat: float) -> str:
 
 
 def _change_kind() -> None:
-    st.session_state[TEXT_KEY] = st.session_state[NOTE_KEY] = ""
+    st.session_state[TEXT_KEY] = ""
     st.session_state[QUADRANGLE_KEY] = st.session_state[FEATURE_KEY] = None
     if st.session_state[KIND_KEY] == WHOLE_PLANET:
         page_state().ask(region=None)
@@ -203,7 +204,7 @@ def _choose_file() -> None:
         except MarsMapError as error:
             page_state().problem = str(error)
         else:
-            st.session_state[NOTE_KEY] = area.note
+            st.session_state[NOTE_KEY] = area.region, area.note
             page_state().ask(region=area.region)
 
     st.file_uploader(
@@ -214,7 +215,13 @@ def _choose_file() -> None:
         on_change=take,
         help="GeoJSON, a zipped shapefile or a GeoPackage in any reference system of Mars.",
     )
-    note = st.session_state.get(NOTE_KEY)
+
+
+def _file_note() -> None:
+    """Say what had to be done to the polygons of a file, as long as they are the region."""
+    of, note = st.session_state.get(NOTE_KEY, (None, ""))
     region = page_state().limits.region
-    if isinstance(region, (Polygon, MultiPolygon)):
-        st.caption(plain(note or region_label(region), 400))
+    if region is not None and region == of:
+        st.caption(plain(note, 400))
+    elif isinstance(region, MultiPolygon):
+        st.caption(region_label(region))
