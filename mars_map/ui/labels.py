@@ -7,7 +7,13 @@ import streamlit as st
 from mars_map.errors import LabelsError, MarsMapError
 from mars_map.search import Result
 from mars_map.search.feedback import suggest
-from mars_map.search.labels import LabelBook, LabelLayer, read_geojson, tiles_in_outline
+from mars_map.search.labels import (
+    MAX_FILE_BYTES,
+    LabelBook,
+    LabelLayer,
+    read_geojson,
+    tiles_in_outline,
+)
 from mars_map.ui.map import labelled
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
@@ -106,6 +112,7 @@ def labels_tab(state: PageState, result: Result | None) -> None:
         "Import GeoJSON",
         type=["geojson", "json"],
         key="mars-label-file",
+        max_upload_size=MAX_FILE_BYTES // 2**20,
         on_change=_import,
         help="A layer saved here, or any GeoJSON of Mars whose features have a “label” of yes or "
         "no. Tiles of another grid are found by their centres.",

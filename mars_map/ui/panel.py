@@ -83,6 +83,8 @@ def summary(result: Result) -> None:
         if estimate.sentence:
             with st.container(key="mars-estimate"):
                 st.markdown(plain(estimate.sentence, 400), help=ESTIMATE_HELP)
+                if result.refinement:
+                    st.caption("By the words: what only your yes and no tell is not in it.")
         _corrections(estimate)
     histogram(result.query)
 
