@@ -7,8 +7,9 @@ correlation, with tiles weighted by area: Pearson's of the percentiles.
 
 *Interval.* Neighbouring tiles are alike, so single tiles are no independent evidence: whole patches
 of `mars_map.planet.blocks`, about 900 x 1,200 km, are drawn with replacement (block bootstrap:
-Davison and Hinkley 1997, section 3.8), and 2.5 and 97.5 % of the figures are its ends. The
-percentiles are those of the whole ground in each draw.
+Davison and Hinkley 1997, section 3.8), and the ends are quantiles of the figures, widened for few
+patches as `mars_map.analysis.effects` tells. The percentiles are those of the whole ground in each
+draw.
 
 Answers on other grids are compared on the first one's: each of its tiles gets what the other has
 under its centre.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mars_map.analysis.effects import MIN_PATCHES, RESAMPLES, tails
 from mars_map.errors import QueryError
 from mars_map.planet.blocks import patch_numbers
 from mars_map.planet.grid import Grid
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
 
 Which = Literal["both", "only-a", "only-b"]
 """Hits of both queries, of the first alone, or of the second alone."""
-RESAMPLES = 1000
-"""Draws behind the interval of the correlation."""
-MIN_PATCHES = 5
-"""Fewest patches of ground that give an interval."""
 DIGITS = 6
 """Decimals of scores and degrees."""
 _SEED = 1
@@ -248,11 +246,12 @@ def rank_correlation(
     value = _pearson(sums.sum(1))
     if not np.isfinite(value):
         return None
-    if n < MIN_PATCHES:
+    effective = float(sums[0].sum() ** 2 / (sums[0] ** 2).sum())
+    if effective < MIN_PATCHES:
         return Correlation(float(value), None, None)
     draws = np.random.default_rng(_SEED).multinomial(n, np.full(n, 1 / n), RESAMPLES)
     values = _pearson(sums @ draws.T)
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    low, high = np.nanquantile(values, tails(effective))
     return Correlation(float(value), float(low), float(high))
 
 

@@ -204,6 +204,18 @@ def rotated(
     return found
 
 
+def tails(patches: float) -> tuple[float, float]:
+    """Return the quantiles of draws that make an interval of `LEVEL` with so few patches.
+
+    patches: effective number of them, over 1. Hesterberg (2015), section 5.3.
+    """
+    from scipy.stats import norm, t
+
+    reach = t.ppf((1 + LEVEL) / 2, patches - 1) * np.sqrt(patches / (patches - 1))
+    tail = float(norm.cdf(-reach))
+    return tail, 1 - tail
+
+
 def _frames(directions: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
     """Return rotations whose first column has these directions, (n, 3, 3), else at random."""
     first = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
@@ -223,18 +235,9 @@ def _delta(sums: NDArray, totals: NDArray, draws: NDArray, strays: NDArray | Non
     if effective >= MIN_PATCHES:
         with np.errstate(invalid="ignore"):
             drawn = (draws @ sums) / (draws @ totals)
-        ends += np.nanquantile(drawn, _tails(effective)).tolist()
+        ends += np.nanquantile(drawn, tails(effective)).tolist()
     if strays is not None and np.isfinite(strays).sum() >= ROTATIONS / 2:
         ends += (value - np.nanquantile(strays, [(1 + LEVEL) / 2, (1 - LEVEL) / 2])).tolist()
     if not ends:
         return Delta(value, None, None, effective)
     return Delta(value, max(min(ends), -1.0), min(max(ends), 1.0), effective)
-
-
-def _tails(patches: float) -> tuple[float, float]:
-    """Return the quantiles of draws that make an interval of `LEVEL` with so few patches."""
-    from scipy.stats import norm, t
-
-    reach = t.ppf((1 + LEVEL) / 2, patches - 1) * np.sqrt(patches / (patches - 1))
-    tail = float(norm.cdf(-reach))
-    return tail, 1 - tail
