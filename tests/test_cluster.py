@@ -154,6 +154,11 @@ def test_no_scheduler_and_no_workers_are_one_sentence(planet, monkeypatch):
     monkeypatch.setattr("mars_map.search.cluster.CONNECT_S", 1.0)
     with pytest.raises(ClusterError, match="No Dask scheduler answers at tcp://127"):
         ClusterScan(planet, "tcp://127.0.0.1:9")
+    # No client is made, which would print a traceback once it is collected.
+    with monkeypatch.context() as patch:
+        patch.setattr("distributed.Client", None)
+        with pytest.raises(ClusterError, match="No Dask scheduler answers at nonsense"):
+            ClusterScan(planet, "nonsense")
     with (
         LocalCluster(n_workers=0, dashboard_address=":0", processes=False) as empty,
         pytest.raises(ClusterError, match="has no workers"),

@@ -81,10 +81,12 @@ def run_on_cluster(
 
     client = _connect(address)
     # A new grid, without what the old one has computed: 23 MB of coordinates for a CTX planet.
-    recipe = replace(recipe, grid=grid_from_dict(recipe.grid.to_dict()))
+    grid = grid_from_dict(recipe.grid.to_dict())
+    recipe = replace(recipe, grid=grid, model=_absolute(recipe.model))
+    sent = [_with_absolute_paths(task) for task in tasks]
     try:
         futures = client.map(
-            embed_on_worker, tasks, recipe=recipe, threads=threads, pure=False, retries=0
+            embed_on_worker, sent, recipe=recipe, threads=threads, pure=False, retries=0
         )
         task_of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
         finished = as_completed(futures, loop=client.loop)
@@ -124,16 +126,29 @@ def _workshop(model: str, threads: int | None) -> Workshop:
     return Workshop(model, threads)
 
 
+def _with_absolute_paths(task: Task) -> Task:
+    """Return a task for workers that were started in other folders."""
+    quad = replace(task.quad, location=_absolute(task.quad.location))
+    return replace(task, quad=quad, others=tuple(map(_absolute, task.others)))
+
+
+def _absolute(path: str) -> str:
+    # What is not here, such as a URL or a model of the hub, is no path.
+    return str(Path(path).resolve()) if Path(path).exists() else path
+
+
 def _connect(address: str) -> Any:
     """Return a client of a scheduler that has a worker. Raises BuildError."""
     import logging
 
     from distributed import Client
+    from distributed.comm import resolve_address
 
     for name in ("distributed", "distributed.client"):
         # What goes wrong is told in one sentence, and not by tracebacks beside it.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        resolve_address(address)  # a client that fails on it prints a traceback when it ends
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise BuildError(

@@ -245,8 +245,10 @@ def _histogram_of_shard(scores: NDArray[np.float32], shard: Shard) -> NDArray[np
 
 def _connect(scheduler: str) -> "Client":
     from distributed import Client
+    from distributed.comm import resolve_address
 
     try:
+        resolve_address(scheduler)  # a client that fails on it prints a traceback when it ends
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(
