@@ -24,7 +24,7 @@ from mars_map.build import fetch
 from mars_map.build.cluster import run_here, run_on_cluster
 from mars_map.build.ledger import Ledger
 from mars_map.build.plan import Recipe, plan_build
-from mars_map.build.planet import embed_all, publish
+from mars_map.build.planet import UNPACKED, embed_all, estimate, publish
 from mars_map.build.workshop import Clock, Workshop, cut_run, tile_runs
 from mars_map.cli import main
 from mars_map.errors import BuildError
@@ -327,6 +327,19 @@ def test_quads_are_downloaded_unpacked_and_deleted(tmp_path, quads, built, works
     assert same_index(tmp_path / "index", built)
 
 
+def test_zip_files_on_this_disk_need_the_room_of_their_own_rasters(tmp_path, quads, workshop):
+    sizes = {}
+    for west in (0, 4):
+        path = quad_path(tmp_path, west, -28).with_suffix(".zip")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(quad_path(quads, west, -28), "quad.tif")
+        sizes[west] = path.stat().st_size
+    plan = plan_build(tmp_path, recipe_of(workshop))
+    needed = estimate(plan, plan.tasks, workshop, "float16", 2)
+    assert needed.fetch_bytes == int(2 * UNPACKED * max(sizes.values()))
+    assert needed.download_bytes == 0 and needed.cut_s is None
+
+
 def test_a_cut_connection_is_taken_up_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "PAUSE_S", 0.01)
     content = np.random.default_rng(0).bytes(300_000)
@@ -353,7 +366,9 @@ def test_a_cut_connection_is_taken_up_where_it_was(tmp_path, monkeypatch):
     assert asked == sorted(asked) and np.diff(asked).min() > 120_000 - fetch.CHUNK
 
 
-def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(tmp_path, quads, built, workshop):
+def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(
+    tmp_path, quads, built, workshop, monkeypatch
+):
     from distributed import LocalCluster
 
     killed = []
@@ -374,7 +389,9 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(tmp_path, quads, b
         local_directory=str(tmp_path / "dask"),
         preload=["tests.picture_encoder"],
     ) as cluster:
-        report = build(quads, tmp_path / "index", workshop, run)
+        # Workers were started in other folders than whoever names quads by a relative path.
+        monkeypatch.chdir(quads.parent)
+        report = build(Path(quads.name), tmp_path / "index", workshop, run)
     assert killed and report.done == 6 and not report.bad
     assert same_index(tmp_path / "index", built)
 

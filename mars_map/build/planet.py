@@ -40,8 +40,8 @@ THUMBNAIL_BYTES = 0.35
 """Bytes of a pixel of a thumbnail, with where it lies, an upper estimate."""
 ZIP_BYTES = 1.8e9
 """Bytes of a CTX quad's zip file, where nothing is known of it."""
-UNPACKED = 2.3
-"""What a zip file and the raster in it take, in sizes of the zip file."""
+UNPACKED = 1.3
+"""What the raster in a zip file takes, in sizes of the zip file."""
 CTX_IMAGES = (
     "Global CTX mosaic of Mars V01, Murray Lab, Caltech (Dickson et al. 2023, "
     "doi 10.17189/m23v-ae12)"
@@ -126,11 +126,12 @@ def estimate(
     workshop.encoding.reset()
     remote = [task.quad.location for task in todo if task.quad.is_remote]
     size = remote_size(remote[len(remote) // 2]) if remote else 0
+    brought = (1 + UNPACKED) * (ZIP_BYTES if size is None else size)
+    unpacked = UNPACKED * max(map(_zip_bytes, todo), default=0)
     dim, grid = workshop.encoder.dim, plan.recipe.grid
     tiles = sum(len(task.tiles) for task in todo)
     small = THUMBNAIL_BYTES * plan.recipe.thumbnails**2
     row = dim * (2 if quantisation == "float16" else 1) + SPARE_BYTES
-    ready = all(task.quad.is_ready for task in todo)
     return Estimate(
         tiles=tiles,
         cut_s=cut_s,
@@ -138,7 +139,7 @@ def estimate(
         threads=workshop.threads,
         work_bytes=int(tiles * (4 * dim + JSON_BYTES + small)),
         index_bytes=int(grid.n_tiles * row + plan.n_tiles * small),
-        fetch_bytes=0 if ready else int(at_once * UNPACKED * (size or ZIP_BYTES)),
+        fetch_bytes=int(at_once * max(brought, unpacked)),
         download_bytes=None if size is None else size * len(remote),
         has_gpu=workshop.has_gpu,
     )
@@ -291,6 +292,12 @@ def _sample(
         if cut.pictures:
             return cut.seconds / len(run), cut.pictures
     return None, []
+
+
+def _zip_bytes(task: Task) -> int:
+    """Return the bytes of a quad's zip file on this machine, 0 for any other."""
+    path = Path(task.quad.location)
+    return path.stat().st_size if path.suffix.lower() == ".zip" and path.is_file() else 0
 
 
 def _is_ctx(plan: Plan) -> bool:
