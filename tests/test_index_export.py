@@ -2,8 +2,10 @@
 
 import json
 
+import faiss
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pystac
 import pytest
@@ -13,6 +15,7 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from mars_map.cli import main
 from mars_map.errors import ExportError
+from mars_map.export.faiss_index import export_faiss
 from mars_map.export.stac import (
     EMBEDDING_EXTENSION,
     SOLAR_SYSTEM_EXTENSION,
@@ -25,7 +28,8 @@ from mars_map.index.synthetic import synthesize
 from mars_map.planet.geometry import box_polygons
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
 from mars_map.planet.sphere import mars_crs
-from tests.conftest import DIM
+from mars_map.search import Engine, Query
+from tests.conftest import DIM, WordEncoder, make_index
 
 MODEL = ModelCard("m", "cd" * 32, DIM)
 
@@ -197,3 +201,23 @@ def test_places_that_cannot_be_written_are_one_sentence_and_leave_nothing(tmp_pa
         with pytest.raises(ExportError, match="could not be written"):
             export(small_index, tmp_path / "file" / "x.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("quantisation", ["int8", "float16"])
+def test_faiss_finds_what_the_engine_finds(quantisation, tmp_path):
+    index = make_index(tmp_path / "i", quantisation=quantisation)
+    engine = Engine(index, WordEncoder())
+    made = faiss.read_index(str(export_faiss(index, tmp_path / "e.faiss")))
+    query = Query("dunes", top_k=20)
+    scores, ids = made.search(engine.vector(query)[0][None], 20)
+    result = engine.search(query)
+    np.testing.assert_allclose(scores[0], result.hit_scores, atol=1e-5)
+    assert set(ids[0]) == set(result.hits.tolist())
+    table = pd.read_csv(tmp_path / "e.csv").set_index("id")
+    assert table.loc[ids[0], "tile"].tolist() == index.grid.names(ids[0]).tolist()
+
+
+def test_faiss_where_nothing_can_be_written(small_index, tmp_path):
+    for place in (tmp_path, tmp_path / "nowhere" / "e.faiss"):
+        with pytest.raises(ExportError):
+            export_faiss(small_index, place)

@@ -87,21 +87,23 @@ def import_command(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["geoparquet", "stac"]),
+    type=click.Choice(["geoparquet", "stac", "faiss"]),
     default="geoparquet",
     show_default=True,
-    help="stac: a folder with a collection, an item and the GeoParquet.",
+    help="stac: a folder with a collection, an item and the GeoParquet; faiss: an index for FAISS, "
+    "and a table of its ids beside it.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File or new folder.")
 def export_index(folder: Path, form: str, out: Path) -> None:
     """Write the whole index FOLDER, outlines and embeddings, for other programs."""
     from tqdm import tqdm
 
+    from mars_map.export.faiss_index import export_faiss
     from mars_map.export.stac import export_stac
     from mars_map.export.whole_index import export_geoparquet
 
     index = open_index(folder)
-    export = export_geoparquet if form == "geoparquet" else export_stac
+    export = {"geoparquet": export_geoparquet, "stac": export_stac, "faiss": export_faiss}[form]
     with tqdm(total=index.n_tiles, unit="tile", unit_scale=True, delay=2, leave=False) as bar:
         export(index, out, progress=bar.update)
     click.echo(f"{out}: the tiles of {folder} with their embeddings.")

@@ -79,7 +79,7 @@ def index_tables(index: TileIndex) -> Iterator["pa.Table"]:
         columns = tile_columns(index.grid, chosen, "id")
         if index.fraction_valid is not None:
             columns["fraction_valid"] = pa.array(np.asarray(index.fraction_valid[chosen]))
-        values = pa.array(_embeddings(index, chosen).reshape(-1))
+        values = pa.array(embeddings(index, chosen).reshape(-1))
         offsets = pa.array(np.arange(len(chosen) + 1, dtype=np.int32) * index.dim)
         columns["embedding"] = pa.ListArray.from_arrays(offsets, values)
         yield pa.table(columns, metadata=metadata)
@@ -97,7 +97,7 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _embeddings(index: TileIndex, tiles: NDArray[np.int64]) -> NDArray[np.float32]:
+def embeddings(index: TileIndex, tiles: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the vectors as they are stored, (n, dim): not scaled again, so that none changes."""
     rows = index.vectors[tiles].astype(np.float32)
     return rows if index.scales is None else rows * index.scales[tiles][:, None]
