@@ -204,6 +204,29 @@ def test_an_index_of_exact_vectors_is_searched_by_fast_words_and_by_no_other_mod
         open_engine(index, MODEL_DIR).search(Query("dunes"))
 
 
+def test_the_shell_reads_a_picture_by_the_model_of_the_index_that_it_searches(
+    small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(settings, "MODEL_DIRS", (MODEL_DIR, small))
+    images = load_image_encoder(small, "float32")
+    grid = EqualAreaGrid(30.0)
+    tiles = np.random.default_rng(5).integers(0, 256, (grid.n_tiles, 60, 60, 3), np.uint8)
+    tiles[7] = np.linspace(0, 255, 60)[:, np.newaxis]
+    write_index(
+        tmp_path / "index",
+        grid=grid,
+        vectors=images.encode_images([Image.fromarray(tile) for tile in tiles]),
+        model=ModelCard(images.model_id, images.sha256, images.dim),
+        source="noise",
+        licence="none",
+    )
+    Image.fromarray(tiles[7]).save(tmp_path / "mine.png")
+    arguments = ["--image", tmp_path / "mine.png", "--index", tmp_path / "index", "--top-k", 1]
+    outcome = CliRunner().invoke(main, ["similar", *map(str, arguments), "--format", "json"])
+    assert outcome.exit_code == 0, outcome.output
+    assert json.loads(outcome.stdout)["hits"][0]["tile"] == grid.names([7])[0]
+
+
 @pytest.mark.parametrize("end", ["the end token", 2], ids=["new", "old"])
 def test_clip_of_transformers_is_what_transformers_makes_of_it(tmp_path, end):
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer

@@ -111,7 +111,7 @@ def similar(
     if (at is None) == (image is None):
         raise QueryError("Give one example: a point with --at, or a picture with --image.")
     if image is not None:
-        example = picture_file_part(image, width_km)
+        example = picture_file_part(image, width_km, open_index(folder))
     else:
         example = Part("tile", example_tile(folder, at))
     query = _query(options, example, **chosen_labels(options, folder))

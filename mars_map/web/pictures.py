@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mars_map.errors import MarsMapError, PictureError
+from mars_map.index import TileIndex
 from mars_map.search import Part
 from mars_map.search.engine import check_encoder
 from mars_map.search.parts import encode_vector
@@ -30,12 +31,15 @@ MAX_WIDTH_KM = 21_340.0
 """Once round the equator."""
 
 
-def picture_part(name: str, data: bytes, width_km: float | None = None) -> Part:
+def picture_part(
+    name: str, data: bytes, width_km: float | None = None, index: TileIndex | None = None
+) -> Part:
     """Return the part of a query that asks for what looks like a picture.
 
     name: of its file. data: the file's content. width_km: width on the ground, if it is known; only
-    the compact model, which sees several scales, makes use of it. Raises PictureError for a file
-    that is no sound picture, ModelError and ModelMismatchError where no image encoder fits.
+    the compact model, which sees several scales, makes use of it. index: what is to be searched,
+    the page's index if not given. Raises PictureError for a file that is no sound picture,
+    ModelError and ModelMismatchError where no image encoder fits.
     """
     # Imported here: it takes half a second, which the first page needs more.
     from mars_map.evaluation.picture_files import UnreadableError, decode_picture
@@ -55,8 +59,9 @@ def picture_part(name: str, data: bytes, width_km: float | None = None) -> Part:
         raise PictureError(
             f'The picture "{name[:60]}" has one colour everywhere; give one that shows ground.'
         )
-    encoder = service().image_encoder
-    check_encoder(service().index, encoder)
+    index = index or service().index
+    encoder = service().image_encoder(index)
+    check_encoder(index, encoder)
     if width_km is not None and hasattr(encoder, "encode_pictures"):
         vector = encoder.encode_pictures([picture], width_km)[0]
     else:
@@ -72,8 +77,8 @@ def _is_blank(picture: "Image") -> bool:
     return not any(low < high for low, high in bands)
 
 
-def picture_file_part(path: Path, width_km: float | None = None) -> Part:
-    """Return the part of a query that asks for what looks like the picture in a file.
+def picture_file_part(path: Path, width_km: float | None, index: TileIndex) -> Part:
+    """Return the part of a query of an index that asks for what looks like the picture in a file.
 
     Raises like `picture_part`.
     """
@@ -83,7 +88,7 @@ def picture_file_part(path: Path, width_km: float | None = None) -> Part:
         content = file_content(path)
     except UnreadableError as error:
         raise PictureError(f'The picture "{path}" is {error}; check the path.') from error
-    return picture_part(path.name, content, width_km)
+    return picture_part(path.name, content, width_km, index)
 
 
 async def picture(request: Request) -> Response:

@@ -88,10 +88,9 @@ class Service:
         """The index that is searched. Raises like `open_engine`."""
         return self.engine.index
 
-    @property
-    def image_encoder(self) -> "CompactImageEncoder":
-        """What turns pictures into vectors, loaded at the first one. Raises ModelError."""
-        return _image_encoder(self.model_folder)
+    def image_encoder(self, index: TileIndex) -> "CompactImageEncoder":
+        """Return what makes vectors of an index of pictures, loaded once. Raises ModelError."""
+        return _image_encoder(model_folder(index) or settings.MODEL_DIR)
 
     @cached_property
     def gazetteer(self) -> Gazetteer:
