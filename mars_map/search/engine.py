@@ -21,7 +21,7 @@ from mars_map.search.batching import BatchedScan
 from mars_map.search.calibration import Calibration, Estimate
 from mars_map.search.parts import Filter, Part, decode_vector
 from mars_map.search.query import Query
-from mars_map.search.scoring import best_tiles, rescore
+from mars_map.search.scoring import best_tiles, leave_out, rescore
 from mars_map.settings import INDEX_DIR, MODEL_DIR
 
 CACHE_BYTES = 64 * 2**20
@@ -147,7 +147,9 @@ class Engine:
         scores, vector, refinement, encode_ms, score_ms = self._score(query)
         ranking = time.perf_counter()
         mask = self._searched(query)
-        limits = {"allowed": self._allowed(query, mask), "threshold": query.threshold}
+        named = self._tile_numbers((*query.tiles, *query.no))
+        allowed = leave_out(mask, named, self.index.n_tiles)
+        limits = {"allowed": allowed, "threshold": query.threshold}
         scores = rescore(self.index, vector, scores, query.top_k, **limits)
         hits = best_tiles(scores, query.top_k, **limits)
         end = time.perf_counter()
@@ -291,14 +293,6 @@ class Engine:
         masks = [] if self.index.present is None else [self.index.present]
         masks += [self._mask(limit) for limit in (query.region, *query.filters) if limit]
         return np.logical_and.reduce(masks) if masks else None
-
-    def _allowed(self, query: Query, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-        left_out = self._tile_numbers((*query.tiles, *query.no))
-        if not left_out:
-            return mask
-        allowed = np.ones(self.index.n_tiles, bool) if mask is None else mask.copy()
-        allowed[left_out] = False
-        return allowed
 
     def _mask(self, limit: Region | Filter) -> NDArray[np.bool_]:
         with self._lock:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from mars_map.errors import QueryError
 from mars_map.index import TileIndex
+from mars_map.search.scoring import leave_out
 
 Vectors = NDArray[np.float32]
 
@@ -98,10 +99,9 @@ def suggest(
     (max-min distance), so that no answer is asked for twice. allowed: (n_tiles,) bool, tiles that
     may be suggested; None for all.
     """
-    free = np.ones(index.n_tiles, bool) if allowed is None else allowed.copy()
     labelled = [*yes, *no]
-    free[labelled] = False
-    tiles = np.flatnonzero(free)
+    free = leave_out(allowed, labelled, index.n_tiles)
+    tiles = np.arange(index.n_tiles) if free is None else np.flatnonzero(free)
     size = min(POOL * k, len(tiles))
     if not size:
         return np.empty(0, np.int64)

@@ -5,6 +5,8 @@ the heat map needs them all, and an exhaustive pass is cheap. `benchmarks/planet
 one with NumPy in one pass, torch and FAISS; the choice and the figures are in docs/performance.md.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,7 @@ RESCORED_TIMES, RESCORED_LEAST = 4, 4096
 SAMPLE_STEP = 64
 """Every how many-th score is looked at to guess where the best begin."""
 
-__all__ = ["NO_SCORE", "best_tiles", "rescore", "score_all"]
+__all__ = ["NO_SCORE", "best_tiles", "leave_out", "rescore", "score_all"]
 
 
 def score_all(index: TileIndex, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -51,6 +53,20 @@ def best_tiles(
     tiles = _at_least(scores, _cut(scores, top_k, allowed, threshold), allowed)
     order = np.lexsort((tiles, -scores[tiles]))
     return tiles[order[:top_k]]
+
+
+def leave_out(
+    allowed: NDArray[np.bool_] | None, tiles: Sequence[int], n_tiles: int
+) -> NDArray[np.bool_] | None:
+    """Return which tiles may be ranked without some of them, (n_tiles,); None for all.
+
+    allowed: (n_tiles,) bool, which may be ranked otherwise, left as it is; None for all.
+    """
+    if not len(tiles):
+        return allowed
+    left = np.ones(n_tiles, bool) if allowed is None else allowed.copy()
+    left[list(tiles)] = False
+    return left
 
 
 def rescore(

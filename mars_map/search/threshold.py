@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mars_map.search.calibration import Precision
 from mars_map.search.engine import Result
 from mars_map.search.query import MAX_TOP_K
-from mars_map.search.scoring import best_tiles
+from mars_map.search.scoring import best_tiles, leave_out
 
 BINS = 250
 """About how many bins a histogram has; their width is a round number."""
@@ -174,12 +174,7 @@ def candidates(result: Result) -> NDArray[np.bool_] | None:
     """
     query, grid = result.query, result.index.grid
     named = [grid.number_of(name) for name in (*query.tiles, *query.no)]
-    if not named:
-        return result.region_mask
-    mask = result.region_mask
-    allowed = np.ones(grid.n_tiles, bool) if mask is None else mask.copy()
-    allowed[named] = False
-    return allowed
+    return leave_out(result.region_mask, named, grid.n_tiles)
 
 
 def count_above(result: Result, threshold: float) -> int:
