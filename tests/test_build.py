@@ -465,11 +465,13 @@ def test_the_command_tells_what_it_will_take(quads, tmp_path, workshop, monkeypa
         )
         result = run_cli(*arguments)
         assert result.exit_code == 1 and "GB are free; make room" in result.stderr
-    result = run_cli(*arguments)
+    result = run_cli(*arguments, "--dtype", "int8", "--refined")
     assert result.exit_code == 0, result.output
     for words in ("6 quads with 96 tiles", "time      about", "disk  ", "tiles a second"):
         assert words in result.stdout
-    assert open_index(out).present.sum() == 96
+    index = open_index(out)
+    assert index.present.sum() == 96
+    assert index.vectors.dtype == np.int8 and index.refined.dtype == np.float16
 
 
 def test_a_clock_tells_how_long_nothing_went_on():

@@ -512,13 +512,15 @@ def test_the_shell_imports_and_tells_what_was_left_out(tmp_path, shuffled):
     vectors[0] = np.nan
     source = write_marsretrieval(tmp_path / "db", tiles, vectors)
     arguments = ("import", source, "--out", tmp_path / "i", "--model-id", "MarScope")
-    done = shell(*arguments, "--model-sha256", SHA, "--licence", "CC-BY-4.0", "--dtype", "int8")
+    chosen = ("--licence", "CC-BY-4.0", "--dtype", "int8", "--refined")
+    done = shell(*arguments, "--model-sha256", SHA, *chosen)
     assert done.exit_code == 0, done.output
     assert "3,599 of 3,600 rows" in done.output and "1 rows left out: zero" in done.output
     manifest = open_index(tmp_path / "i").manifest
     assert (manifest.model.id, manifest.model.sha256) == ("MarScope", SHA)
     assert manifest.licence == "CC-BY-4.0"
-    assert "1 of the tiles have no vector" in shell("info", tmp_path / "i").output
+    told = shell("info", tmp_path / "i").output
+    assert "1 of the tiles have no vector" in told and "hits ranked by float16 rows" in told
     asked = shell("search", "dunes", "--index", tmp_path / "i")
     assert asked.exit_code == 1 and "made by the model" in asked.output
     alike = shell("similar", "--at", "137.8,-5.4", "--index", tmp_path / "i", "--top-k", "3")

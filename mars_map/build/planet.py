@@ -113,7 +113,13 @@ class Report:
 
 
 def estimate(
-    plan: Plan, todo: Sequence[Task], workshop: Workshop, quantisation: Quantisation, at_once: int
+    plan: Plan,
+    todo: Sequence[Task],
+    workshop: Workshop,
+    quantisation: Quantisation,
+    at_once: int,
+    *,
+    refined: bool = False,
 ) -> Estimate:
     """Measure some tiles and tell what the rest will take. Raises ModelError."""
     cut_s, pictures = _sample(plan, todo, workshop)
@@ -131,7 +137,8 @@ def estimate(
     dim, grid = workshop.encoder.dim, plan.recipe.grid
     tiles = sum(len(task.tiles) for task in todo)
     small = THUMBNAIL_BYTES * plan.recipe.thumbnails**2
-    row = dim * (2 if quantisation == "float16" else 1) + SPARE_BYTES
+    numbers = 2 if quantisation == "float16" else 3 if refined else 1
+    row = dim * numbers + SPARE_BYTES
     return Estimate(
         tiles=tiles,
         cut_s=cut_s,
@@ -211,16 +218,20 @@ def publish(
     card: ModelCard,
     report: Report,
     quantisation: Quantisation = "float16",
+    refined: bool = False,
     images: str | None = None,
     licence: str | None = None,
 ) -> TileIndex:
     """Make an index of all quads that are done; it appears whole or not at all.
 
     The same quads by the same recipe give the same vectors, byte for byte, in whichever order and
-    on however many machines of a kind they were done. Raises BuildError.
+    on however many machines of a kind they were done. refined: as for `IndexWriter`. Raises
+    BuildError.
     """
     done = [task for task in plan.tasks if work.has(task)]
-    with IndexWriter(out, grid=plan.recipe.grid, model=card, quantisation=quantisation) as writer:
+    with IndexWriter(
+        out, grid=plan.recipe.grid, model=card, quantisation=quantisation, refined=refined
+    ) as writer:
         for task in done:
             tiles, vectors, fraction = work.load(task)
             if len(tiles):

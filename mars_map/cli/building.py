@@ -97,6 +97,7 @@ def build_default(inputs: Path, out: Path, train: bool, model: Path | None) -> N
 @click.option("--nodata", type=float, help="Value of pixels without data, if the file errs.")
 @click.option("--stretch", metavar="LOW,HIGH", help="Values to show as black and white.")
 @click.option("--dtype", type=click.Choice(["float16", "int8"]), default="float16")
+@click.option("--refined", is_flag=True, help="Keep float16 rows beside int8 ones, to rank hits.")
 @click.option("--images", help="What is embedded, for the manifest.")
 @click.option("--licence", help="Terms of use, for the manifest.")
 @click.option("--allow-missing", is_flag=True, help="Publish although some quads are bad.")
@@ -151,6 +152,7 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
         card=ModelCard(encoder.model_id, encoder.sha256, encoder.dim),
         report=report,
         quantisation=options["dtype"],
+        refined=options["refined"],
         images=options["images"],
         licence=options["licence"],
     )
@@ -168,7 +170,9 @@ def _tell_and_ask(
     """Say what the build will take, refuse it where the disk is too small, and ask."""
     from mars_map.build.planet import check_disk, estimate
 
-    needed = estimate(plan, todo, workshop, options["dtype"], options["ahead"])
+    needed = estimate(
+        plan, todo, workshop, options["dtype"], options["ahead"], refined=options["refined"]
+    )
     _show_plan(plan, needed, workshop.encoder, len(todo), work)
     check_disk(needed, work, out)
     if not options["yes"] and sys.stdin.isatty():

@@ -11,6 +11,9 @@ from mars_map.index import open_index
 from mars_map.settings import INDEX_DIR
 
 _DTYPES = click.Choice(["float16", "int8"])
+_REFINED = click.option(
+    "--refined", is_flag=True, help="Keep float16 rows beside int8 ones, to rank hits."
+)
 
 
 @click.command("import")
@@ -25,6 +28,7 @@ _DTYPES = click.Choice(["float16", "int8"])
     help="Hash of its weights, 64 hex digits: only this model may search the index.",
 )
 @click.option("--dtype", type=_DTYPES, default="float16", show_default=True)
+@_REFINED
 @click.option("--grid", help="regular:STEP[,SOUTH,NORTH] or equal-area:HEIGHT; found if not given.")
 @click.option("--table", type=click.Path(path_type=Path), help="CSV with the rows of a .npy file.")
 @click.option("--column", help="Column with the vectors of a Parquet file.")
@@ -66,6 +70,7 @@ def import_command(
             out,
             model=ModelCard(model_id, model_sha256.lower(), opened.dim),
             quantisation=options["dtype"],
+            refined=options["refined"],
             grid=parse_grid(grid) if grid else None,
             images=options["images"],
             licence=options["licence"],
@@ -115,7 +120,7 @@ def export_index(folder: Path, form: str, out: Path) -> None:
 @click.option("--dim", type=int, default=768, show_default=True, help="Dimensions of the vectors.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--dtype", type=_DTYPES, default="float16", show_default=True)
-@click.option("--refined", is_flag=True, help="Keep float16 rows beside int8 ones, to rank hits.")
+@_REFINED
 def synthesize(folder: Path, tiles: int, dim: int, seed: int, dtype: str, refined: bool) -> None:
     """Write an index with made-up vectors into FOLDER, for tests and benchmarks.
 

@@ -129,11 +129,12 @@ def info(folder: Path, as_json: bool) -> None:
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
     grid = values["grid"]
+    refined = "" if index.refined is None else ", hits ranked by float16 rows"
     rows = {
         "folder": folder,
         "tiles": f"{index.n_tiles:,} on {values['body']} ({values['crs']})",
         "grid": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in grid.items()),
-        "vectors": f"{index.dim} dimensions, {values['quantisation']}",
+        "vectors": f"{index.dim} dimensions, {values['quantisation']}{refined}",
         "model": f"{values['model']['id']} ({values['model']['sha256'][:12]})",
         "source": values["source"],
         "licence": values["licence"],

@@ -86,6 +86,7 @@ def import_source(
     *,
     model: ModelCard,
     quantisation: Quantisation = "float16",
+    refined: bool = False,
     grid: Grid | None = None,
     images: str | None = None,
     licence: str | None = None,
@@ -93,12 +94,12 @@ def import_source(
 ) -> ImportReport:
     """Write a source as an index and tell what was done.
 
-    model: which model made the vectors; a query by another is refused. grid: the one that the rows
-    lie on, found if not given. images, licence: what was embedded and the terms, as the manifest
-    tells them. Rows without a position, and rows that are zero or not finite, are left out and
-    counted; their tiles have no vector and are never hits. progress: called with the number of rows
-    after each piece. Memory stays under 400 MB at 1.44 million rows. Raises
-    ForeignIndexError and BuildError.
+    model: which model made the vectors; a query by another is refused. refined: as for
+    `IndexWriter`. grid: the one that the rows lie on, found if not given. images, licence: what was
+    embedded and the terms, as the manifest tells them. Rows without a position, and rows that are
+    zero or not finite, are left out and counted; their tiles have no vector and are never hits.
+    progress: called with the number of rows after each piece. Memory stays under 400 MB at 1.44
+    million rows. Raises ForeignIndexError and BuildError.
     """
     if model.dim != source.dim:
         raise ForeignIndexError(
@@ -107,7 +108,9 @@ def import_source(
     grid = grid or source.grid or find_grid(source.positions)
     tiles = place(source.positions, grid)
     counts = _Counts()
-    with IndexWriter(folder, grid=grid, model=model, quantisation=quantisation) as writer:
+    with IndexWriter(
+        folder, grid=grid, model=model, quantisation=quantisation, refined=refined
+    ) as writer:
         start = 0
         for vectors in source.pieces():
             chosen = counts.choose(tiles[start : start + len(vectors)], vectors)
