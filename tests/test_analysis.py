@@ -21,6 +21,7 @@ from mars_map.analysis.why import Explainer, Measured
 from mars_map.cli import main
 from mars_map.covariates import COVARIATES, Covariate, Covariates
 from mars_map.errors import MarsMapError
+from mars_map.index.synthetic import MIN_DIM, read_truths, synthesize
 from mars_map.planet.blocks import patch_numbers
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.planet.regions import Box, LatitudeBand
@@ -261,6 +262,14 @@ def test_the_shell_tells_why(tmp_path):
         refused = runner.invoke(main, bad)
         assert refused.exit_code == 1 and refused.stderr.startswith("mars-map: ")
         assert refused.stderr.count("\n") == 1
+
+
+def test_the_shell_explains_an_index_with_the_model_that_made_it(tmp_path):
+    folder = tmp_path / "other"
+    (truth, *_) = read_truths(synthesize(folder, tiles=2000, dim=MIN_DIM))
+    told = CliRunner().invoke(main, ["why", truth.name, "--index", str(folder), "--top-k", "60"])
+    assert told.exit_code == 0, told.stderr
+    assert "Elevation" in told.output
 
 
 def test_own_files_end_as_sentences(tmp_path):
