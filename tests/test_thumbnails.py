@@ -53,6 +53,7 @@ def test_north_is_up_and_east_is_right():
     assert lats[0, 4] - 20.0 == pytest.approx(40_000 / METRES_PER_DEGREE)
 
 
+@pytest.mark.filterwarnings("ignore:The dataset has no Overviews")
 @pytest.mark.parametrize("lat", [0.0, -45.0, 85.0, 89.9, 90.0, -90.0, -89.5])
 @pytest.mark.parametrize("lon", [0.0, 179.9, -180.0, -60.0])
 @pytest.mark.parametrize("width_km", [96.0, 900.0])
