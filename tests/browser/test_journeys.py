@@ -285,11 +285,22 @@ def test_keys(visit):
     expect(page.locator(".mm-hit.mm-active b")).to_have_text("2")
     page.keyboard.press("p")
     expect(page.locator(".mm-hit.mm-active b")).to_have_text("1")
+    drawer = page.locator(".st-key-mars-drawer")
+    drawer.evaluate("drawer => { drawer.scrollTop = 400; }")
+    page.locator(".st-key-mars-tabs").get_by_text("About", exact=True).click()
+    expect(drawer).to_contain_text("Index digest")
+    assert drawer.evaluate("drawer => drawer.scrollTop") == 0, "a tab is read from its beginning"
     page.keyboard.press("Escape")
     expect(page.locator(".st-key-mars-drawer")).to_have_count(0)
     settled(page)
     page.keyboard.press("/")
     expect(page.get_by_role("textbox", name="Search Mars in plain words")).to_be_focused()
+    page.keyboard.type("canyon")
+    page.keyboard.press("Enter")
+    painted(page, "q=canyon")
+    expect(page.locator(".mm-hit").first).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.locator(".mm-hit.mm-active b")).to_have_text("1")
 
 
 def test_an_online_basemap_out_of_reach_says_so_and_falls_back(visit):

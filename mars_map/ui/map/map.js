@@ -5,6 +5,7 @@ import { Basemaps } from "./basemaps.js";
 import { Comparison } from "./compare.js";
 import { Drawing } from "./drawing.js";
 import { Flight } from "./flight.js";
+import { leaveWords, showFromTop, typeWords } from "./focus.js";
 import { MAX_ZOOM, inCorner, makeLeaflet, stylesheet, toggle } from "./frame.js";
 import { Graticule } from "./graticule.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
@@ -155,6 +156,7 @@ class MarsMap {
     bus.addEventListener("goto", (event) => this.goToTile(event.detail), options);
     window.addEventListener("popstate", () => this.send("navigated", location.search), options);
     window.addEventListener("keydown", (event) => this.key(event), options);
+    window.addEventListener("click", showFromTop, { ...options, capture: true });
   }
 
   close() {
@@ -251,11 +253,12 @@ class MarsMap {
   }
 
   key(event) {
+    leaveWords(event);
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") {
       event.preventDefault();
-      document.querySelector(".st-key-mars-words input")?.focus();
+      typeWords();
     }
     this.labels.key(event);
     if (event.key === "n" || event.key === "p") tell("walk", event.key === "n" ? 1 : -1);
