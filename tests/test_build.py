@@ -397,7 +397,7 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(
 
 
 def test_a_scheduler_that_is_not_there_is_one_sentence(quads, tmp_path, workshop, monkeypatch):
-    monkeypatch.setattr("mars_map.build.cluster.CONNECT_S", 0.5)
+    monkeypatch.setattr("mars_map.scheduler.CONNECT_S", 0.5)
     monkeypatch.setattr("mars_map.build.workshop.Workshop", lambda *_: workshop)
     out = tmp_path / "index"
     arguments = (quads, "--out", out, "--model", "any", "--grid", "1", "--yes")

@@ -151,7 +151,8 @@ def test_another_index_under_the_same_path_is_refused(planet):
 
 
 def test_no_scheduler_and_no_workers_are_one_sentence(planet, monkeypatch):
-    monkeypatch.setattr("mars_map.search.cluster.CONNECT_S", 1.0)
+    monkeypatch.setattr("mars_map.scheduler.CONNECT_S", 1.0)
+    monkeypatch.setattr("mars_map.search.cluster.WORKERS_S", 1.0)
     with pytest.raises(ClusterError, match="No Dask scheduler answers at tcp://127"):
         ClusterScan(planet, "tcp://127.0.0.1:9")
     # No client is made, which would print a traceback once it is collected.

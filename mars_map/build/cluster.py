@@ -16,13 +16,12 @@ from mars_map.build.workshop import Embedded, Workshop
 from mars_map.errors import BuildError, MarsMapError
 from mars_map.mosaics import BadQuad
 from mars_map.planet.grid import grid_from_dict
+from mars_map.scheduler import connect
 
 Outcome = tuple[Task, Embedded | BadQuad]
 Run = Callable[[Sequence[Task], Recipe], Iterator[Outcome]]
 """Does the tasks of a build."""
 
-CONNECT_S = 10.0
-"""Longest wait for a scheduler."""
 WORKERS_S = 60.0
 """Longest wait for a first worker."""
 _starting = threading.Lock()
@@ -73,8 +72,8 @@ def run_on_cluster(
 
     address: of the scheduler. threads: how many cut tiles on each worker. Every worker must have
     mars_map, the model and the local quads under the same paths. progress: called with the number
-    of tiles of each quad that is done. Raises BuildError for a scheduler that does not answer, that
-    has no worker, or that goes away.
+    of tiles of each quad that is done. Raises ClusterError for a scheduler that does not answer or
+    has no worker, BuildError for one that goes away.
     """
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
@@ -138,29 +137,9 @@ def _absolute(path: str) -> str:
 
 
 def _connect(address: str) -> Any:
-    """Return a client of a scheduler that has a worker. Raises BuildError."""
     import logging
-
-    from distributed import Client
-    from distributed.comm import resolve_address
 
     for name in ("distributed", "distributed.client"):
         # What goes wrong is told in one sentence, and not by tracebacks beside it.
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        resolve_address(address)  # a client that fails on it prints a traceback when it ends
-        client = Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise BuildError(
-            f"No Dask scheduler answers at {address}; start one with `dask scheduler`, or leave "
-            "--scheduler out to build on this machine."
-        ) from error
-    try:
-        client.wait_for_workers(1, timeout=WORKERS_S)
-    except TimeoutError as error:
-        client.close(timeout=2)
-        raise BuildError(
-            f"The Dask scheduler at {address} has no worker; start some with "
-            f"`dask worker {address}`."
-        ) from error
-    return client
+    return connect(address, WORKERS_S)

@@ -24,14 +24,15 @@ from numpy.typing import NDArray
 
 from mars_map.errors import ClusterError, IndexDamagedError, MarsMapError
 from mars_map.index import TileIndex, open_index
+from mars_map.scheduler import connect
 from mars_map.search.scan import scan
 from mars_map.search.scoring import best_tiles
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Future
 
-CONNECT_S = 10.0
-"""Longest wait for a scheduler, and for a first worker."""
+WORKERS_S = 10.0
+"""Longest wait for a first worker."""
 ANSWER_S = 60.0
 """Longest wait for an answer, lost workers included."""
 SHARD_TILES = 262_144
@@ -72,7 +73,7 @@ class ClusterScan:
         self._shards: list[Shard] = [
             (folder, index.digest, first, end) for first, end in pairwise(edges)
         ]
-        self._client = _connect(scheduler)
+        self._client = connect(scheduler, WORKERS_S)
 
     def __enter__(self) -> Self:
         return self
@@ -241,26 +242,3 @@ def _histogram_of_shard(scores: NDArray[np.float32], shard: Shard) -> NDArray[np
     scores = scores if present is None else scores[present]
     bins = ((scores + 1.0) * (HISTOGRAM_BINS / 2)).astype(np.int64)
     return np.bincount(np.minimum(bins, HISTOGRAM_BINS - 1), minlength=HISTOGRAM_BINS)
-
-
-def _connect(scheduler: str) -> "Client":
-    from distributed import Client
-    from distributed.comm import resolve_address
-
-    try:
-        resolve_address(scheduler)  # a client that fails on it prints a traceback when it ends
-        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"No Dask scheduler answers at {scheduler}; start one with `dask scheduler`, or give "
-            "its address as HOST:PORT."
-        ) from error
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_S)
-    except TimeoutError as error:
-        client.close(timeout=2)
-        raise ClusterError(
-            f"The Dask scheduler at {scheduler} has no workers; start some with `dask worker "
-            f"{scheduler}`."
-        ) from error
-    return client
