@@ -165,3 +165,27 @@ def test_no_scheduler_and_no_workers_are_one_sentence(planet, monkeypatch):
         pytest.raises(ClusterError, match="has no workers"),
     ):
         ClusterScan(planet, empty.scheduler_address)
+
+
+def test_a_scheduler_that_goes_away_is_one_sentence_and_is_found_again(small_index):
+    def started(port=0):
+        return LocalCluster(
+            n_workers=1,
+            processes=False,
+            protocol="tcp",
+            scheduler_port=port,
+            dashboard_address=None,
+        )
+
+    vector = small_index.vector(3)
+    with started() as cluster:
+        address = cluster.scheduler_address
+        spread = ClusterScan(small_index, address)
+        expected = spread.scores(vector)
+        lost = spread.spread(vector)
+        spread._client.cancel(lost)
+        with pytest.raises(ClusterError, match="went away; start it again"):
+            spread.best_of(lost, 5)
+        spread._client.close(timeout=2)  # as a client does that finds no scheduler for a while
+    with started(int(address.rpartition(":")[2])), spread:
+        assert (spread.scores(vector) == expected).all()

@@ -12,7 +12,10 @@ mars_map, and the index under the same path; it reads only the rows of its shard
 """
 
 import mmap
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -73,6 +76,7 @@ class ClusterScan:
         self._shards: list[Shard] = [
             (folder, index.digest, first, end) for first, end in pairwise(edges)
         ]
+        self._connecting = threading.Lock()
         self._client = connect(scheduler, WORKERS_S)
 
     def __enter__(self) -> Self:
@@ -127,11 +131,18 @@ class ClusterScan:
         return [float(place / HISTOGRAM_BINS * 2 - 1) for place in places]
 
     def spread(self, vector: NDArray[np.float32]) -> "list[Future]":
-        """Scan all shards; return the scores of each as a Dask future that stays on its worker."""
+        """Scan all shards; return the scores of each as a Dask future that stays on its worker.
+
+        A scheduler that was away is connected to anew. Raises ClusterError where none answers.
+        """
         vector = np.ascontiguousarray(vector, np.float32)
-        return self._client.map(
-            scan_shard, self._shards, vector=vector, pure=False, batch_size=len(self._shards)
-        )
+        with self._connecting:
+            if self._client.status in ("closing", "closed"):
+                self._client = connect(self._address, WORKERS_S)
+        with self._sentences():
+            return self._client.map(
+                scan_shard, self._shards, vector=vector, pure=False, batch_size=len(self._shards)
+            )
 
     def on_each(self, call: Callable[..., Any], scattered: "list[Future]", *rest: Any) -> list[Any]:
         """Return call(scores, shard, *rest) for each shard, computed where its scores are."""
@@ -158,12 +169,20 @@ class ClusterScan:
 
     def _gather(self, futures: "list[Future]") -> list[Any]:
         from distributed import wait
-        from distributed.scheduler import KilledWorker
 
-        try:
+        with self._sentences():
             with self._client.as_current():
                 wait(futures, timeout=self._answer_s)
             return self._client.gather(futures)
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        """Turn what Dask raises into a ClusterError."""
+        from distributed.client import ClosedClientError
+        from distributed.scheduler import KilledWorker
+
+        try:
+            yield
         except MarsMapError:
             raise
         except TimeoutError as error:
@@ -175,6 +194,10 @@ class ClusterScan:
             raise ClusterError(
                 f"The workers of the cluster at {self._address} die of this index; give each more "
                 "memory, or run more of them."
+            ) from error
+        except (CancelledError, ClosedClientError) as error:
+            raise ClusterError(
+                f"The Dask scheduler at {self._address} went away; start it again, and ask again."
             ) from error
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(
