@@ -1,6 +1,7 @@
 """Commands that make an index of images: of a mosaic, and the one that comes with mars_map."""
 
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,8 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
     SOURCE is a folder of CTX quads, a .txt file with their paths or URLs, or one raster of Mars
     that GDAL reads. The same command goes on where it was cut short.
     """
+    from rasterio.errors import NotGeoreferencedWarning
+
     from mars_map.build.ledger import Ledger
     from mars_map.build.plan import Recipe, plan_build
     from mars_map.build.planet import publish
@@ -116,6 +119,8 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
     from mars_map.index.manifest import read_manifest
     from mars_map.mosaics import Reading
 
+    # Such a raster is a bad quad, which is told in a sentence.
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     grid = _grid(options["grid"])
     reading = Reading(nodata=options["nodata"], stretch=_stretch(options["stretch"]))
     workshop = Workshop(model, options["workers"])
