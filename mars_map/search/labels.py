@@ -336,12 +336,13 @@ def _bounds(geometry: Any) -> tuple[float, float, float, float]:
 def _note(moved: int, lost: int, disputed: int) -> str:
     parts = []
     if moved:
-        parts.append(f"{moved:,} labels of another grid went to the tiles under their centres")
+        parts.append(f"labels of another grid, {moved:,}, went to the tiles under their centres")
     if lost:
-        parts.append(f"{lost:,} without a readable answer or place were left out")
+        parts.append(f"labels without a readable answer or place, {lost:,}, were left out")
     if disputed:
-        parts.append(f"{disputed:,} tiles that were called both right and wrong were left out")
-    return f"{'; '.join(parts)}." if parts else ""
+        parts.append(f"tiles called both right and wrong, {disputed:,}, were left out")
+    note = "; ".join(parts)
+    return f"{note[0].upper()}{note[1:]}." if note else ""
 
 
 def _ids(values: Any) -> tuple[str, ...]:
