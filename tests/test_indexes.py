@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from mars_map import settings
+from mars_map import api, settings
 from mars_map.errors import IndexMissingError, ModelMismatchError
 from mars_map.index.synthetic import TruthEncoder, synthesize
 from mars_map.search import Query
@@ -131,3 +131,11 @@ def test_the_page_names_an_index_that_is_not_there_and_shows_the_first(page):
 def test_one_index_is_no_choice(page, several, small_index, monkeypatch):
     monkeypatch.setattr(settings, "INDEX_DIRS", (small_index.folder,))
     assert 'class="mars-index' not in _texts(page())
+
+
+def test_a_script_searches_any_index_by_the_model_that_made_it(several, shelf):
+    index = api.open_index(shelf / "planet")
+    result = api.search(index, "Gale", top_k=3)
+    assert result.index is index and len(result.hits) == 3
+    with pytest.raises(ModelMismatchError):
+        api.search(api.open_index(shelf / "strange"), "Gale")

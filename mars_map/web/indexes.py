@@ -85,14 +85,14 @@ def is_synthetic(folder: Path) -> bool:
         return False
 
 
-def open_fitting_engine(folder: Path, scheduler: str | None = None) -> Engine:
-    """Open an index with the model that made it, which is looked for at the first words.
+def open_fitting_engine(index: TileIndex | Path, scheduler: str | None = None) -> Engine:
+    """Search an index, open or by folder, with the model that made it.
 
-    Queries by tile need no model. scheduler: address of the Dask scheduler whose workers scan, ""
-    to scan here, the one of the settings if not given. Raises IndexMissingError, IndexVersionError,
-    IndexDamagedError and, for the scheduler, ClusterError.
+    The model is looked for at the first words; queries by tile need none. scheduler: address of the
+    Dask scheduler whose workers scan, "" to scan here, the one of the settings if not given. Raises
+    IndexMissingError, IndexVersionError, IndexDamagedError and, for the scheduler, ClusterError.
     """
-    index = open_index(folder)
+    index = index if isinstance(index, TileIndex) else open_index(index)
     scheduler = settings.SCHEDULER if scheduler is None else scheduler
     return Engine(
         index,
