@@ -395,7 +395,7 @@ def test_records_and_files_carry_the_estimate(calibrated_engine, small_engine):
 
 
 def test_the_shell_says_it_beside_the_answer(calibrated_engine, monkeypatch):
-    monkeypatch.setattr("mars_map.cli.searching.open_engine", lambda folder: calibrated_engine)
+    monkeypatch.setattr("mars_map.cli.searching.open_fitting_engine", lambda *_: calibrated_engine)
 
     def run(*words: str):
         outcome = CliRunner().invoke(main, ["search", *words, "--top-k", "3"])

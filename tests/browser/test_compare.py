@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from mars_map.analysis.units import units_of
 from mars_map.search import Query, open_engine
+from tests.browser.test_journeys import location
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def hits_of():
 
 
 def address(page: Page) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(page.url).query)
+    return parse_qs(urlsplit(location(page)).query)
 
 
 def test_the_slider_cuts_the_hits(visit, hits_of):

@@ -5,13 +5,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_journeys import location
+
 START = "/?like=r180c0360"
 """A query by tile: no need to wait for the text encoder."""
 
 
 def labels(page: Page) -> dict[str, list[str]]:
     """What the address says was called right and wrong."""
-    params = parse_qs(urlsplit(page.url).query)
+    params = parse_qs(urlsplit(location(page)).query)
     return {answer: params.get(answer, [""])[0].split(",") for answer in ("yes", "no")}
 
 

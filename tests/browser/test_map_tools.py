@@ -12,6 +12,7 @@ from mars_map.planet.gazetteer import Gazetteer
 from mars_map.planet.polar import HALF_WIDTH_M, lonlat_from_polar, polar_from_lonlat
 from mars_map.planet.sphere import METRES_PER_DEGREE, RADIUS_M
 from mars_map.settings import GAZETTEER_FILE, INDEX_DIR
+from tests.browser.test_journeys import location
 
 KOROLEV = (164.58, 72.77)
 LANDSLIDE = (-96.7191, -9.49528)
@@ -32,14 +33,14 @@ def middle(page: Page) -> tuple[float, float]:
 
 
 def hash_of(page: Page) -> dict[str, str]:
-    values = parse_qs(urlsplit(unquote(page.url)).fragment)
+    values = parse_qs(urlsplit(unquote(location(page))).fragment)
     return {name: value[-1] for name, value in values.items()}
 
 
 def picked(page: Page) -> str:
     """Id of the tile that a click picked."""
     page.wait_for_function("location.search.includes('tile=')")
-    return parse_qs(urlsplit(page.url).query)["tile"][0]
+    return parse_qs(urlsplit(location(page)).query)["tile"][0]
 
 
 def test_a_catalogue_is_switched_on_and_tells_what_lies_under_the_pointer(visit):
@@ -68,7 +69,7 @@ def test_a_line_of_known_length_is_measured_and_stays(visit):
     length = float(re.sub(r"[^\d.]", "", title.inner_text()))
     assert length == pytest.approx(20 * METRES_PER_DEGREE / 1000, rel=0.01)
     expect(page.locator(".mm-height")).to_be_visible()
-    assert "tile=" not in page.url, "measuring picks no tile"
+    assert "tile=" not in location(page), "measuring picks no tile"
     octant = page.evaluate(AREA, [[0, 0], [90, 0], [0, 90]])
     assert octant == pytest.approx(math.pi * (RADIUS_M / 1000) ** 2 / 2)
     round_the_pole = page.evaluate(AREA, [[lon, -75] for lon in range(360)])
