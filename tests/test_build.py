@@ -259,7 +259,7 @@ def test_a_full_disk_publishes_nothing_and_the_work_goes_on(
 
     out = tmp_path / "index"
     with monkeypatch.context() as patch:
-        patch.setattr("mars_map.build.ledger.os.fsync", full)
+        patch.setattr("mars_map.files.os.fsync", full)
         with pytest.raises(BuildError, match="No space left on device; make room and run the same"):
             build(quads, out, workshop)
     assert not out.exists()

@@ -10,10 +10,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "mars_map"
 BELOW = {
     "errors": set(),
+    "files": set(),
     "settings": set(),
     "scheduler": {"errors"},
     "planet": {"errors"},
-    "encoders": {"errors", "settings"},
+    "encoders": {"errors", "files", "settings"},
     "index": {"planet", "errors", "settings"},
     "mosaics": {"planet", "errors"},
     "imports": {"index", "planet", "errors", "settings"},
@@ -21,9 +22,9 @@ BELOW = {
     "search": {"covariates", "encoders", "index", "planet", "scheduler", "errors", "settings"},
     "maps": {"mosaics", "search", "index", "planet", "errors", "settings"},
     "analysis": {"evaluation", "covariates", "maps", "search", "planet", "errors"},
-    "export": {"analysis", "maps", "search", "index", "planet", "errors"},
+    "export": {"analysis", "maps", "search", "index", "planet", "errors", "files"},
     "evaluation": {"search", "encoders", "index", "planet", "errors", "settings"},
-    "build": {"mosaics", "encoders", "index", "planet", "scheduler", "errors", "settings"},
+    "build": {"mosaics", "encoders", "index", "planet", "scheduler", "errors", "files", "settings"},
     "training": {
         "build",
         "evaluation",
@@ -32,6 +33,7 @@ BELOW = {
         "index",
         "planet",
         "errors",
+        "files",
         "settings",
     },
 }

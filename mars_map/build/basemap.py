@@ -21,6 +21,7 @@ from scipy.ndimage import uniform_filter1d
 from mars_map.build.inputs import ELEVATION, MOLA_ELEVATION, VIKING_COLOUR, Inputs, mend_seam
 from mars_map.build.windows import Progress
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 from mars_map.planet.sphere import CRS_AUTHORITY, METRES_PER_DEGREE
 
 VIKING_SIZE = (8192, 16384)
@@ -173,17 +174,14 @@ def write_cog(target: Path, pixels: NDArray, tags: dict[str, str], **options: st
     }
     options |= {"driver": "COG", "blocksize": BLOCK_SIZE, "overview_resampling": "AVERAGE"}
     options |= {"overview_quality": options["quality"]} if "quality" in options else {}
-    part = target.with_name(target.name + ".part")
     try:
-        with MemoryFile() as memory:
+        with whole_file(target) as part, MemoryFile() as memory:
             with memory.open(**profile) as plain:
                 plain.write(pixels)
                 plain.update_tags(**tags)
             with memory.open() as plain:
                 copy_raster(plain, part, **options)
-        part.replace(target)
     except (rasterio.errors.RasterioError, OSError) as error:
-        part.unlink(missing_ok=True)
         raise BuildError(f"{target} could not be written: {error}.") from error
 
 

@@ -16,6 +16,7 @@ from rasterio.transform import from_bounds
 from mars_map.build.inputs import ALBEDO, THERMAL_INERTIA, Inputs
 from mars_map.build.windows import Progress
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 from mars_map.planet.sphere import CRS_AUTHORITY
 
 UNSEEN_FROM_DEG = 80.0
@@ -69,20 +70,20 @@ def _write(
     scale: tuple[float, float],
     tags: dict[str, str],
 ) -> None:
-    """Write one band of the whole planet as COG beside `target`, then rename it."""
+    """Write one band of the whole planet as COG."""
     rows, columns = values.shape
-    part = target.with_name(target.name + ".part")
     profile = {"driver": "COG", "compress": "DEFLATE", "predictor": 2, "level": 9}
     profile |= {"blocksize": 256, "overviews": "NONE", "nodata": nodata, "count": 1}
     profile |= {"height": rows, "width": columns, "dtype": values.dtype.name}
     profile |= {"crs": ":".join(CRS_AUTHORITY)}
     try:
         transform = from_bounds(-180, -90, 180, 90, columns, rows)
-        with rasterio.open(part, "w", transform=transform, **profile) as raster:
+        with (
+            whole_file(target) as part,
+            rasterio.open(part, "w", transform=transform, **profile) as raster,
+        ):
             raster.write(values, 1)
             raster.scales, raster.offsets = (scale[0],), (scale[1],)
             raster.update_tags(**tags)
-        part.replace(target)
     except (rasterio.errors.RasterioError, OSError) as error:
-        part.unlink(missing_ok=True)
         raise BuildError(f"{target} could not be written: {error}.") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mars_map.build.inputs import NOMENCLATURE, Inputs
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 from mars_map.planet.gazetteer import COLUMNS, fold_name
 from mars_map.planet.sphere import great_circle_m
 
@@ -21,16 +22,13 @@ def build_gazetteer(inputs: Inputs, target: Path) -> int:
     """
     rows = [_feature(row) for row in inputs.rows(NOMENCLATURE)]
     features = sorted(_without_doubles(rows), key=lambda row: (fold_name(row["name"]), row["name"]))
-    partial = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(target) as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(features)
-        partial.replace(target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BuildError(f"{target} could not be written: {error.strerror}.") from error
     return len(features)
 

@@ -6,10 +6,8 @@ have reached the disk, and tells their hash: a file that was half written is nev
 
 import errno
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from mars_map.build.plan import Recipe, Task
 from mars_map.build.workshop import Embedded
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 from mars_map.index.files import hash_file
 
 RECIPE_FILE = "build.json"
@@ -40,7 +39,8 @@ class Ledger:
         try:
             self._quads.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                _write(path, lambda file: file.write(json.dumps(told, indent=1).encode()))
+                with whole_file(path) as part:
+                    part.write_text(json.dumps(told, indent=1), encoding="utf-8")
             known = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise BuildError(f'The work folder "{folder}" cannot be used: {error}.') from error
@@ -82,12 +82,14 @@ class Ledger:
         }
         try:
             if done.thumbnails:
-                pack = b"".join(done.thumbnails)
-                _write(self._path(task, ".jpgs"), lambda file: file.write(pack))
+                with whole_file(self._path(task, ".jpgs")) as part:
+                    part.write_bytes(b"".join(done.thumbnails))
             vectors = self._path(task, ".npy")
-            _write(vectors, lambda file: np.save(file, done.vectors, allow_pickle=False))
+            with whole_file(vectors) as part, part.open("wb") as file:
+                np.save(file, done.vectors, allow_pickle=False)
             told["sha256"] = hash_file(vectors)
-            _write(self._path(task, ".json"), lambda file: file.write(json.dumps(told).encode()))
+            with whole_file(self._path(task, ".json")) as part:
+                part.write_text(json.dumps(told), encoding="utf-8")
         except OSError as error:
             cure = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
             raise BuildError(
@@ -141,21 +143,3 @@ def _damaged(path: Path) -> BuildError:
     return BuildError(
         f'The work file "{path}" is damaged; run the same command again, it makes it anew.'
     )
-
-
-def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file that is either whole or not there, also after a power cut."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -30,6 +30,7 @@ from mars_map.build.inputs import (
     Inputs,
 )
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 from mars_map.planet.sphere import METRES_PER_DEGREE, great_circle_m
 
 TOLERANCE_M = 2_000.0
@@ -377,10 +378,8 @@ def _short(size: float | None) -> float | None:
 
 
 def _write(target: Path, content: bytes) -> None:
-    partial = target.with_name(target.name + ".part")
     try:
-        partial.write_bytes(content)
-        partial.replace(target)
+        with whole_file(target) as part:
+            part.write_bytes(content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BuildError(f"{target} could not be written: {error.strerror}.") from error

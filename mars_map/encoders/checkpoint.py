@@ -3,6 +3,7 @@
 The sha256 of the weights is the model's identity: an index names it.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mars_map.errors import ModelError
+from mars_map.files import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -135,13 +137,10 @@ def _remembered() -> dict[str, list]:
 def _remember(known: dict[str, list]) -> None:
     """Write what is known; a memory that cannot be written costs only time at the next start."""
     path = _memory()
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
+        with whole_file(path) as part:
+            part.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
 def _is_safe(path: Path) -> bool:

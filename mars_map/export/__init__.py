@@ -6,7 +6,6 @@
 A file appears whole or not at all, and one that was there before stays until then.
 """
 
-import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from mars_map.export.provenance import Provenance
 from mars_map.export.shapefile import shapefile
 from mars_map.export.spreadsheet import csv
 from mars_map.export.webpage import html_page
+from mars_map.files import whole_file
 from mars_map.search import Result
 
 __all__ = [
@@ -195,15 +195,15 @@ def export_result(
 def write_file(path: str | Path, data: bytes) -> Path:
     """Save bytes in a file and return its path; an older file of that name is replaced.
 
-    The file is written beside the path and then renamed, so that nobody sees half of it. Raises
-    ExportError where the place cannot be written.
+    Nobody sees half of it. Raises ExportError where the place cannot be written.
     """
     try:
         # A link is followed: what it points at is replaced, and the link stays.
         path = Path(path).resolve()
         if path.exists() and not path.is_file():
             raise ExportError(f'"{path}" is a folder or a device; name a file to write.')
-        _write_whole(path, data)
+        with whole_file(path) as part:
+            part.write_bytes(data)
     except OSError as error:
         raise ExportError(
             f'"{path}" could not be written ({error.strerror}); choose another place.'
@@ -216,18 +216,6 @@ def file_name(result: Result, format: str, layer: Layer = HITS) -> str:
     words = re.sub(r"[\W_]+", "-", result.query.label.lower()).strip("-")[:60].rstrip("-")
     kind = "" if layer is HITS else f"-{layer.name}"
     return f"mars-{words or 'result'}{kind}{_exporter(format).extension}"
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _exporter(format: str) -> Exporter:

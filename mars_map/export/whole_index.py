@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mars_map.errors import ExportError
 from mars_map.export.provenance import METADATA_KEY, program_version
+from mars_map.files import whole_file
 from mars_map.index import TileIndex
 from mars_map.index.tiles import geo_metadata, tile_columns
 
@@ -41,13 +42,8 @@ def export_geoparquet(
     path = Path(path)
     if path.is_dir():
         raise ExportError(f'"{path}" is a folder; name a file to write.')
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
-    with writing(path):
-        try:
-            write_tables(index, part, progress)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with writing(path), whole_file(path) as part:
+        write_tables(index, part, progress)
     return path
 
 

@@ -1,7 +1,6 @@
 """The state of a training in one file: weights, the optimiser's moments and a few notes.
 
-A checkpoint is written beside its place and then renamed, so that whatever kills the program leaves
-the last whole one behind.
+Whatever kills the program leaves the last whole checkpoint behind.
 """
 
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 
 
 def save_checkpoint(
@@ -33,13 +33,11 @@ def save_checkpoint(
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    partial = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, notes)
-        partial.replace(path)
+        with whole_file(path) as part:
+            save_file(tensors, part, notes)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise BuildError(
             f'The checkpoint "{path}" could not be written ({error}); make room and repeat the '
             "command: it goes on from the last whole checkpoint."

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 from mars_map.training.history import read_rows
 
 if TYPE_CHECKING:
@@ -23,12 +24,10 @@ _STYLES = (("#0072b2", "-"), ("#d55e00", "--"), ("#000000", ":"), ("#009e73", "-
 
 def write_curve(folder: Path, target: Path, title: str) -> None:
     """Draw the tables of a folder as PNG. Raises BuildError where the disk does not take it."""
-    partial = target.with_suffix(".part")
     try:
-        draw_curve(folder, title).savefig(partial, format="png", dpi=120)
-        partial.replace(target)
+        with whole_file(target) as part:
+            draw_curve(folder, title).savefig(part, format="png", dpi=120)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BuildError(f'"{target}" could not be written ({error.strerror}).') from error
 
 

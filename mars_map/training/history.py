@@ -4,24 +4,21 @@ import csv
 from pathlib import Path
 
 from mars_map.errors import BuildError
+from mars_map.files import whole_file
 
 
 def append_row(path: Path, row: dict[str, float]) -> None:
     """Add a row to a table of steps; rows from there on are of a training that was cut short.
 
-    The table is written whole and then renamed: nothing is lost when the program is killed. Raises
-    BuildError where the disk does not take it.
+    Nothing is lost when the program is killed. Raises BuildError where the disk does not take it.
     """
     rows = [r for r in read_rows(path) if r["step"] < row["step"]]
-    partial = path.with_suffix(".part")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(row), extrasaction="ignore")
             writer.writeheader()
             writer.writerows({k: f"{v:.6g}" for k, v in r.items()} for r in (*rows, row))
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BuildError(f'"{path}" could not be written ({error.strerror}).') from error
 
 
