@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner
+from rasterio.transform import from_bounds
 from scipy.stats import ks_2samp
 
 from mars_map.analysis.effects import (
@@ -185,6 +187,26 @@ def test_a_covariate_of_a_part_is_compared_within_it(explainer):
     nowhere = Measured(OWN, np.where(LAT > 88, 1.0, np.nan).astype(np.float32))
     lone = found(explainer.explain(answer(np.flatnonzero(LAT < 0)[:50]), [nowhere]), OWN.name)
     assert np.isnan(lone.delta.value) and lone.to_dict()["delta"] is None
+
+
+def test_a_covariate_that_does_not_vary_says_so(explainer, tmp_path):
+    path = tmp_path / "dull.tif"
+    profile = dict(driver="GTiff", dtype="float32", count=1, width=360, height=180)
+    where = from_bounds(-180, -90, 180, 90, 360, 180)
+    with rasterio.open(path, "w", crs="IAU_2015:49900", transform=where, **profile) as raster:
+        raster.write(np.full((180, 360), 0.1, np.float32), 1)
+        raster.units = ("tiu",)
+    dull = read_own(path, GRID)
+    assert dull.covariate.unit == "tiu"
+    hits = clusters(np.random.default_rng(13), 20, 300)
+    explanation = explainer.explain(answer(hits), [dull])
+    one = found(explanation, "own:dull.tif")
+    assert not one.varies and one.to_dict()["varies"] is False and not one.delta.is_clear
+    said = "dull does not vary: it is 0.10 tiu wherever it is known on the searched ground"
+    assert one.constancy.startswith(said) and figures(one).startswith(said)
+    assert len(explainer.distribution(answer(hits), dull).edges) > 2
+    assert "1 does not vary" in explanation.sentence or "In none of 12" in explanation.sentence
+    assert all(c.varies and not c.constancy for c in explanation.comparisons if c is not one)
 
 
 def test_the_same_question_has_the_same_answer(covariates):

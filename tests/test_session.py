@@ -1,21 +1,37 @@
 """Sessions as files: they come back exactly, or not at all."""
 
+import base64
 import copy
 import json
+import re
+import zlib
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mars_map.errors import MarsMapError, SessionError
-from mars_map.export.session import FORMAT_VERSION, MAX_BYTES, read_session
+from mars_map.analysis.why import Explainer, Measured
+from mars_map.covariates import Covariate
+from mars_map.covariates.packed import PackedCovariate
+from mars_map.errors import CovariateError, MarsMapError, SessionError
+from mars_map.export.session import (
+    FORMAT_VERSION,
+    MAX_BYTES,
+    MAX_COVARIATE_BYTES,
+    MAX_COVARIATES,
+    read_session,
+)
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.planet.regions import Box, LatitudeBand
 from mars_map.search import Part, Query
 from mars_map.search.labels import LabelBook, LabelLayer
-from mars_map.ui.session import _index_of, restored, session_of
-from mars_map.ui.state import PageState
+from mars_map.ui.own import Own, fitting
+from mars_map.ui.session import ADDRESS_NAMES, VIEW_NAMES, _index_of, restored, session_of
+from mars_map.ui.state import TABS, PageState
 from mars_map.web import Service
 from mars_map.web.compare import Other
+from mars_map.web.indexes import INDEX_PARAM
 from tests.conftest import make_index
 
 SCRIPT = "<script>alert(1)</script> “ü” \\ {{ 7 * 7 }}"
@@ -53,11 +69,11 @@ def text_of(visit):
 
 def test_a_session_comes_back_exactly(visit):
     state, book = visit
-    opened, labels = restored(read_session(text_of(visit).encode()), PageState())
+    opened, labels, own = restored(read_session(text_of(visit).encode()), PageState())
     assert opened.view == (1, VIEW)
     passing = {"view": None, "go": None, "shown": None, "written": {}}
     assert replace(opened, **passing) == replace(state, **passing)
-    assert labels == book
+    assert labels == book and own == ()
     # Saved anew, it is the same file but for the date.
     again = json.loads(session_of(opened, labels).to_json()) | {"view": VIEW}
     before = json.loads(text_of(visit))
@@ -66,12 +82,12 @@ def test_a_session_comes_back_exactly(visit):
 
 def test_the_index_may_have_another_name_on_another_server(visit):
     address = json.loads(text_of(visit))["address"] | {"index": ["as it is called elsewhere"]}
-    opened, _ = restored(read_session(changed(visit, address=address)), PageState())
+    opened, *_ = restored(read_session(changed(visit, address=address)), PageState())
     assert opened.index == "" and opened.query == visit[0].query
 
 
 def test_going_back_works_after_opening(visit):
-    opened, _ = restored(read_session(text_of(visit).encode()), PageState())
+    opened, *_ = restored(read_session(text_of(visit).encode()), PageState())
     opened.step(1)
     assert opened.query.text == "chaos"
     opened.step(-3)
@@ -81,7 +97,7 @@ def test_going_back_works_after_opening(visit):
 def test_a_bare_page_comes_back_with_its_limits(small_service):
     state = PageState()
     state.ask(region=LatitudeBand(-30, 30), top_k=9)
-    opened, labels = restored(
+    opened, labels, _ = restored(
         read_session(session_of(state, LabelBook()).to_json().encode()), state
     )
     assert opened.query is None and opened.limits == state.limits
@@ -90,16 +106,134 @@ def test_a_bare_page_comes_back_with_its_limits(small_service):
 
 def test_two_sessions_in_a_row_are_both_obeyed_by_the_map(visit):
     session = read_session(text_of(visit).encode())
-    first, _ = restored(session, PageState())
-    second, _ = restored(session, first)
+    first, *_ = restored(session, PageState())
+    second, *_ = restored(session, first)
     assert (first.view[0], second.view[0]) == (1, 2)
 
 
 def test_the_address_follows_the_opened_session(visit):
     """What was written last is the address of before, so that the new one is written."""
     before = PageState(written={"q": ["craters"]})
-    opened, _ = restored(read_session(text_of(visit).encode()), before)
+    opened, *_ = restored(read_session(text_of(visit).encode()), before)
     assert opened.written == before.written != opened.to_params()
+
+
+@pytest.fixture
+def own(small_index):
+    """A covariate of a visitor's own, with unknown tiles and values of every size."""
+    values = np.random.default_rng(3).normal(size=small_index.n_tiles).astype(np.float32) ** 9
+    values[::7] = np.nan
+    covariate = Covariate(
+        "own:dust “ü”.tif", "dust (covers 86%)", "µm", 3, "higher in dust", "lower in dust", SCRIPT
+    )
+    return Own.of(Measured(covariate, values))
+
+
+def session_with(visit, own):
+    return session_of(*visit, [own.packed]).to_json().encode()
+
+
+def test_own_covariates_come_back_to_the_last_bit(visit, own, small_engine):
+    session = read_session(session_with(visit, own))
+    _, _, (back,) = restored(session, PageState())
+    assert back.measured.covariate == own.measured.covariate and back.packed == own.packed
+    assert np.array_equal(back.measured.values, own.measured.values, equal_nan=True)
+    result = small_engine.search(visit[0].query)
+    before, after = (
+        Explainer(small_engine.covariate).explain(result, [one.measured]).to_dict()
+        for one in (own, back)
+    )
+    assert before == after
+
+
+def test_a_planet_of_covariates_fits_into_a_file():
+    values = np.random.default_rng(1).normal(size=165_016).astype(np.float32)
+    packed = PackedCovariate.of(Covariate("own:a", "a", "", 2, "", "", ""), values)
+    assert MAX_COVARIATES * len(packed.data) < MAX_COVARIATE_BYTES < MAX_BYTES
+    large = Own(Measured(packed.covariate, values), replace(packed, data="A" * 10 * 2**20))
+    small = Own(Measured(packed.covariate, values), packed)
+    assert fitting([large, large, small, large]) == (large.packed, large.packed, packed)
+
+
+def test_a_session_of_the_first_version_has_no_covariates(visit):
+    values = json.loads(text_of(visit))
+    del values["covariates"]
+    assert read_session(json.dumps(values | {"version": 1}).encode()).covariates == ()
+    with pytest.raises(SessionError):
+        read_session(json.dumps(values).encode())
+
+
+def bomb(size):
+    return base64.b64encode(zlib.compress(bytes(size))).decode()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"values": ""},
+        {"values": "not base64 !"},
+        {"values": 7},
+        {"values": "AAAA"},
+        {"values": bomb(100_000_000)},
+        {"values": bomb(8)},
+        {"values": base64.b64encode(zlib.compress(b"\xff" * 4632)).decode()},
+        {"name": "elevation"},
+        {"name": 3},
+        {"name": "own:" + "x" * 300},
+        {"title": "a\x00b"},
+        {"title": "\ud800"},
+        {"unit": ["m"]},
+        {"decimals": 99},
+        {"decimals": -1},
+        {"decimals": 1.5},
+        {"decimals": True},
+        {"decimals": "2"},
+        {"source": None},
+    ],
+    ids=lambda changes: json.dumps(changes)[:30],
+)
+def test_a_covariate_changed_by_hand_is_one_sentence(visit, own, changes, small_index):
+    values = json.loads(session_with(visit, own))
+    values["covariates"][0] |= changes
+    before = PageState()
+    with pytest.raises(MarsMapError) as error:
+        restored(read_session(json.dumps(values).encode()), before)
+    assert_sentence(error.value)
+    assert before == PageState()
+
+
+def test_covariates_of_one_name_and_infinite_ones_are_refused(visit, own, small_index):
+    values = json.loads(session_with(visit, own))
+    values["covariates"] *= 2
+    with pytest.raises(SessionError):
+        read_session(json.dumps(values).encode())
+    endless = np.full(small_index.n_tiles, np.inf, np.float32)
+    packed = PackedCovariate.of(own.measured.covariate, endless)
+    with pytest.raises(CovariateError, match="endless"):
+        packed.unpack(small_index.n_tiles)
+
+
+def test_harmless_settings_that_are_unknown_are_named_and_left_out(visit):
+    values = json.loads(text_of(visit))
+    address = values["address"] | {"shader": ["on"], "compare": ["cube"]}
+    data = changed(visit, tab="Globe", address=address, view=VIEW + "&fog=3")
+    opened, *_ = restored(read_session(data), PageState())
+    assert opened.query == visit[0].query and opened.tab in TABS
+    for name in ("Globe", "shader", "cube", "fog"):
+        assert name in opened.note
+    assert opened.note.endswith(".") and not opened.problem
+    many = {f"x{n}": [] for n in range(30)}
+    opened, *_ = restored(read_session(changed(visit, address=many)), PageState())
+    assert "25 more" in opened.note
+    whole, *_ = restored(read_session(text_of(visit).encode()), PageState())
+    assert not whole.note
+
+
+def test_the_settings_that_are_known_are_those_of_the_documentation():
+    text = (Path(__file__).parent.parent / "docs" / "page.md").read_text()
+    table = text.partition("## What the address holds")[2].partition("\n\nThe part")[0]
+    named = re.findall(r"`([^`]+)`", "".join(row.split("|")[2] for row in table.splitlines()[3:]))
+    assert {*named, INDEX_PARAM} == ADDRESS_NAMES | VIEW_NAMES
 
 
 def changed(visit, **changes):
@@ -190,8 +324,9 @@ def test_a_file_changed_by_hand_is_one_sentence(visit, changes):
         b'{"format": "mars_map session", "version": 1}',
         b" " * (MAX_BYTES + 1),
         b'{"format": "mars_map session", "version": 1, "x": ' + b"[" * 14 + b"]" * 14 + b"}",
+        b'{"format": "mars_map session", "version": 1, "x": [' + b"[]," * 400_000 + b"[]]}",
     ],
-    ids=range(13),
+    ids=range(14),
 )  # fmt: skip
 def test_what_is_no_session_is_one_sentence(data):
     with pytest.raises(SessionError) as error:

@@ -22,7 +22,7 @@ BELOW = {
     "search": {"covariates", "encoders", "index", "planet", "scheduler", "errors", "settings"},
     "maps": {"mosaics", "search", "index", "planet", "errors", "settings"},
     "analysis": {"evaluation", "covariates", "maps", "search", "planet", "errors"},
-    "export": {"analysis", "maps", "search", "index", "planet", "errors", "files"},
+    "export": {"analysis", "covariates", "maps", "search", "index", "planet", "errors", "files"},
     "evaluation": {"search", "encoders", "index", "planet", "errors", "settings"},
     "build": {"mosaics", "encoders", "index", "planet", "scheduler", "errors", "files", "settings"},
     "training": {

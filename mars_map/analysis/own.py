@@ -10,6 +10,7 @@ from mars_map.analysis.why import Measured
 from mars_map.covariates import Covariate
 from mars_map.covariates.distance import nearest_distance_km
 from mars_map.covariates.footprints import footprint_means
+from mars_map.covariates.packed import OWN_PREFIX
 from mars_map.covariates.rasters import read_cells
 from mars_map.errors import CatalogueError, CovariateError
 from mars_map.evaluation.catalogues import read_catalogue
@@ -47,7 +48,8 @@ def read_own(path: str | Path, grid: Grid) -> Measured:
 def _of_raster(path: Path, grid: Grid) -> Measured:
     if not path.is_file():
         raise CovariateError(f'There is no raster "{path}"; check the path.')
-    values = footprint_means(read_cells(path), grid)
+    cells = read_cells(path)
+    values = footprint_means(cells, grid)
     share = float(np.isfinite(values).mean())
     if share < MIN_SHARE:
         raise CovariateError(
@@ -57,9 +59,9 @@ def _of_raster(path: Path, grid: Grid) -> Measured:
     spread = np.nanpercentile(values, [5, 95])
     covered = "" if share > 0.995 else f" (covers {share:.0%})"
     covariate = Covariate(
-        f"own:{path.name}",
+        f"{OWN_PREFIX}{path.name}",
         f"{path.stem[:40]}{covered}",
-        "",
+        cells.unit,
         _decimals(float(spread[1] - spread[0])),
         f"higher in {path.stem[:40]}",
         f"lower in {path.stem[:40]}",
@@ -79,7 +81,7 @@ def _of_catalogue(path: Path, grid: Grid) -> Measured:
     values[tiles_inside(catalogue.geometries, grid).tile] = 0.0
     name = path.stem[:40]
     covariate = Covariate(
-        f"own:{path.name}",
+        f"{OWN_PREFIX}{path.name}",
         f"Distance to {name}",
         "km",
         0,

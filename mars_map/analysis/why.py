@@ -21,6 +21,8 @@ NAMED = 4
 """Most differences that the sentence names; the rest it counts."""
 BINS = 40
 """Bins of a distribution."""
+_ROUNDING = 1e-6
+"""Relative spread that the means of a constant raster have by rounding."""
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -51,6 +53,8 @@ class Comparison:
     """Hits with a value."""
     known_share: float
     """Share of the ground with a value, 0 to 1."""
+    varies: bool
+    """Whether the ground has more than one value, but for rounding."""
 
     @property
     def phrase(self) -> str:
@@ -58,6 +62,16 @@ class Comparison:
         way = self.covariate.higher if self.delta.value > 0 else self.covariate.lower
         hits, ground = (self.covariate.value(v[2]) for v in (self.hits, self.ground))
         return f"{way} (median {hits} against {ground})"
+
+    @property
+    def constancy(self) -> str:
+        """That the covariate does not vary, as a sentence; nothing where it does."""
+        if self.varies:
+            return ""
+        return (
+            f"{self.covariate.title} does not vary: it is {self.covariate.value(self.ground[2])} "
+            "wherever it is known on the searched ground, so hits cannot differ in it."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; numbers that are not known are None."""
@@ -77,6 +91,7 @@ class Comparison:
             "ground": [_number(v) for v in self.ground],
             "known_hits": self.known_hits,
             "known_share": _number(self.known_share),
+            "varies": self.varies,
         }
 
 
@@ -100,13 +115,15 @@ class Explanation:
                 "threshold."
             )
         clear = [one for one in self.comparisons if one.delta.is_clear]
-        rest = len(self.comparisons) - len(clear)
+        constant = sum(not one.varies for one in self.comparisons)
+        rest = len(self.comparisons) - len(clear) - constant
         if not clear:
             return f"In none of {rest} respects do hits clearly differ from {self.against}."
         listed = _listed([one.phrase for one in clear[:NAMED]])
         more = len(clear) - NAMED
         tail = f"; {more} more {'differs' if more == 1 else 'differ'}" if more > 0 else ""
         tail += f"; {rest} {'does' if rest == 1 else 'do'} not clearly differ" if rest else ""
+        tail += f"; {constant} {'does' if constant == 1 else 'do'} not vary" if constant else ""
         return f"Beside {self.against}, hits are {listed}{tail}."
 
     def to_dict(self) -> dict[str, Any]:
@@ -231,7 +248,13 @@ def _comparison(result: Result, one: Measured, ground: Ground, delta: Delta) -> 
         ground.greatest_gap(hits) if has_hits and has_ground else float("nan"),
         len(hits.values),
         float(ground.area[-1] / _searched_area(result)) if has_ground else 0.0,
+        not has_ground or _varies(ground.values),
     )
+
+
+def _varies(ascending: NDArray[np.float32]) -> bool:
+    low, high = float(ascending[0]), float(ascending[-1])
+    return high - low > _ROUNDING * max(abs(low), abs(high))
 
 
 def _quantiles(ground: Ground) -> tuple[float, ...]:

@@ -88,3 +88,5 @@ def why(
             f"{hits:>12}  {ground:>12}"
         )
     click.echo("\n* differs clearly; hits and ground are medians.")
+    for sentence in filter(None, (one.constancy for one in explanation.comparisons)):
+        click.echo(sentence)

@@ -29,6 +29,8 @@ class CellRaster:
     lon_edges: NDArray[np.float64]
     """Longitudes of the edges of columns, degrees east in [-540, 540] without a wrap, ascending,
     (columns + 1,)."""
+    unit: str = ""
+    """Unit of the values, as their file writes it; empty where it does not."""
 
 
 def footprint_means(raster: CellRaster, grid: Grid) -> NDArray[np.float32]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_CELLS = (2048, 4096)
 """Most rows and columns that are read; a larger raster is averaged down to them, 5 km a cell on the
 planet, which is finer than any tile."""
+MAX_UNIT_LENGTH = 20
+"""Most characters of a unit; what is longer is no unit."""
 _WARPED = (900, 1800)
 
 
@@ -62,7 +64,13 @@ def _cells(source: "DatasetReader", path: Path) -> CellRaster:
     lon_edges = np.linspace(*west_east, values.shape[1] + 1)
     if np.abs(lat_edges).max() > 90.5 or np.abs(lon_edges).max() > 541:
         raise CovariateError(f'The bounds of "{path.name}" are not on Mars; check its transform.')
-    return CellRaster(values, np.clip(lat_edges, -90.0, 90.0), lon_edges)
+    return CellRaster(values, np.clip(lat_edges, -90.0, 90.0), lon_edges, _unit(source))
+
+
+def _unit(source: "DatasetReader") -> str:
+    """Return the unit of the first band as the file writes it; nothing if it is no short word."""
+    unit = (source.units[0] or "").strip()
+    return unit if len(unit) <= MAX_UNIT_LENGTH and unit.isprintable() else ""
 
 
 def _as_it_lies(

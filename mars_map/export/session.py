@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from mars_map.errors import LabelsError, QueryError, RegionError, SessionError
+from mars_map.covariates.packed import PackedCovariate
+from mars_map.errors import (
+    CovariateError,
+    LabelsError,
+    QueryError,
+    RegionError,
+    SessionError,
+)
 from mars_map.export.provenance import program_version
 from mars_map.index import TileIndex
 from mars_map.maps.footprints import SHORT_HASH, iso_date
@@ -19,10 +26,18 @@ from mars_map.search import Part, Query
 from mars_map.search.labels import LabelLayer
 
 FORMAT = "mars_map session"
-FORMAT_VERSION = 1
-"""Version of the file's format; another one is refused, never guessed at."""
-MAX_BYTES = 4 * 2**20
-"""Largest file that is read: fifty queries with a thousand labels each fit in."""
+FORMAT_VERSION = 2
+"""Version of the format that is written; the first had no covariates."""
+READABLE_VERSIONS = (1, 2)
+"""Versions that are read; any other is refused, never guessed at."""
+MAX_BYTES = 32 * 2**20
+"""Largest file that is read: covariates, and fifty queries with a thousand labels each, fit in."""
+MAX_COVARIATE_BYTES = 24 * 2**20
+"""Most bytes that the covariates of a file take together: ten of 165,016 tiles need about six."""
+MAX_COVARIATES = 10
+"""Most covariates of a visitor's own."""
+MAX_MEMBERS = 500_000
+"""Most commas and brackets of a file: they bound the values that it unfolds to in memory."""
 MAX_HISTORY = 50
 MAX_LAYERS = 100
 MAX_VALUES = 200
@@ -65,6 +80,8 @@ class Session:
     """Place of the present query in the history; -1 for none."""
     layers: tuple[LabelledFor, ...] = ()
     """All layers of labels."""
+    covariates: tuple[PackedCovariate, ...] = ()
+    """The visitor's own covariates, sampled on the tiles of the index."""
     program: str = field(default_factory=lambda: f"mars_map {program_version()}")
     """The program that wrote the file."""
     saved: str = field(default_factory=lambda: iso_date(datetime.now(UTC)))
@@ -89,6 +106,7 @@ class Session:
                 layer.to_dict() | {"for": [part.to_dict() for part in parts]}
                 for layer, parts in self.layers
             ],
+            "covariates": [covariate.to_dict() for covariate in self.covariates],
         }
         return json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False)
 
@@ -110,10 +128,11 @@ def read_session(data: bytes) -> Session:
             history=tuple(Query.from_dict(one) for one in _list(values["history"], MAX_HISTORY)),
             position=_position(values["position"], len(values["history"])),
             layers=tuple(_layer(one) for one in _list(values["labels"], MAX_LAYERS)),
+            covariates=_covariates(values),
             program=_text(values["program"]),
             saved=_text(values["saved"]),
         )
-    except (QueryError, RegionError, LabelsError) as error:
+    except (QueryError, RegionError, LabelsError, CovariateError) as error:
         raise SessionError(f"The session file cannot be read: {error}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SessionError(_DAMAGED) from error
@@ -145,6 +164,8 @@ def _document(data: bytes) -> dict[str, Any]:
             f"The file has {len(data) / 2**20:.1f} MB; a session has at most "
             f"{MAX_BYTES // 2**20} MB."
         )
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > MAX_MEMBERS:
+        raise SessionError(_DAMAGED)
     try:
         values = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
         if _depth(values) > MAX_DEPTH:
@@ -153,10 +174,12 @@ def _document(data: bytes) -> dict[str, Any]:
         raise SessionError(_DAMAGED) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise SessionError("That is no session of mars_map; choose a file that it saved.")
-    if values.get("version") != FORMAT_VERSION:
+    version = values.get("version")
+    if isinstance(version, bool) or version not in READABLE_VERSIONS:
         raise SessionError(
-            f"The session is in format {str(values.get('version'))[:20]}, and this mars_map reads "
-            f"format {FORMAT_VERSION}; open it with the program that saved it."
+            f"The session is in format {str(version)[:20]}, and this mars_map reads "
+            f"format {' and '.join(map(str, READABLE_VERSIONS))}; open it with the program that "
+            "saved it."
         )
     return values
 
@@ -201,6 +224,16 @@ def _position(value: Any, count: int) -> int:
 def _layer(values: Any) -> LabelledFor:
     parts = tuple(Part.from_dict(one) for one in _list(values["for"], MAX_VALUES))
     return LabelledFor(LabelLayer.from_dict(values), parts)
+
+
+def _covariates(values: Mapping[str, Any]) -> tuple[PackedCovariate, ...]:
+    if values["version"] == 1:
+        return ()
+    listed = _list(values["covariates"], MAX_COVARIATES)
+    found = tuple(PackedCovariate.from_dict(one) for one in listed)
+    if len({one.covariate.name for one in found}) < len(found):
+        raise ValueError("two covariates of one name")
+    return found
 
 
 def _tiles(session: Session) -> set[str]:

@@ -7,13 +7,11 @@ from mars_map.ui.about import about_tab
 from mars_map.ui.compare import compare_tab
 from mars_map.ui.labels import answers, labels_tab, refinement, suggested
 from mars_map.ui.map import gallery
-from mars_map.ui.state import PageState, page_state
+from mars_map.ui.state import TABS, PageState, page_state
 from mars_map.ui.tabs import export_tab, hits_table, tile_tab
 from mars_map.ui.units import units_view
 from mars_map.ui.why import why_tab
 from mars_map.web import service
-
-TABS = ("Hits", "Tile", "Labels", "Why here", "Compare", "Export", "About")
 
 
 def drawer(state: PageState, result: Result | None, *, held_back: bool = False) -> None:

@@ -33,6 +33,9 @@ def main() -> None:
         if state.problem:
             st.error(plain(state.problem, 400))
             state.problem = ""
+        if state.note:
+            st.info(plain(state.note, 400))
+            state.note = ""
     _workbench()
     if waiting:
         with outcome, st.spinner("Loading the text encoder…"):

@@ -37,6 +37,8 @@ TILE_PARAM = "tile"
 ANYWAY_PARAM = "anyway"
 UNITS_PARAM = "units"
 MODE_PARAM = "compare"
+TABS = ("Hits", "Tile", "Labels", "Why here", "Compare", "Export", "About")
+"""Tabs of the drawer."""
 COMPARE_MODES = ("swipe", "side", "difference")
 """How two queries are compared on the map, the default first."""
 
@@ -86,6 +88,8 @@ class PageState:
     """Place of the present query in the history; -1 for none."""
     problem: str = ""
     """One sentence to show once: why the last thing that was asked for did not happen."""
+    note: str = ""
+    """One sentence to show once: what was done, but not wholly."""
     written: dict[str, list[str]] = field(default_factory=dict)
     """The address that was read or written last."""
     shown: tuple[Query | None, Limits] | None = None

@@ -14,6 +14,7 @@ from mars_map.analysis.why import (
 )
 from mars_map.errors import MarsMapError
 from mars_map.search import Query, Result
+from mars_map.ui.own import ANSWER_KEY, MAX_OWN, Own, own_covariates, use_covariates
 from mars_map.ui.text import plain
 from mars_map.ui.uploads import on_disk
 from mars_map.web import service
@@ -22,10 +23,8 @@ from mars_map.web.why import explainer
 if TYPE_CHECKING:
     import altair as alt
 
-OWN_KEY, ANSWER_KEY, CHOICE_KEY = "mars-own", "mars-why", "mars-why-covariate"
+CHOICE_KEY = "mars-why-covariate"
 PROBLEM_KEY, FILE_KEY = "mars-own-problem", "mars-own-file"
-MAX_OWN = 10
-"""Most covariates of a visitor's own."""
 MAX_FILE_MB = 200
 FILE_TYPES = ("tif", "tiff", "csv", "geojson", "json", "zip", "gpkg")
 HITS_COLOUR, GROUND_COLOUR = "#1f9fb0", "#8a9096"
@@ -51,7 +50,7 @@ def why_tab(result: Result | None) -> None:
     if not len(result.hits):
         st.caption("There are no hits to explain; lower the threshold or widen the region.")
         return
-    own = _own()
+    own = {name: one.measured for name, one in own_covariates().items()}
     try:
         explanation = _explanation(result, own)
     except MarsMapError as error:
@@ -81,6 +80,8 @@ def figures(one: Comparison) -> str:
     """Return the figures of a comparison as one line of text."""
     if np.isnan(one.delta.value):
         return f"{one.covariate.title}: known for {one.known_hits:,} hits only"
+    if not one.varies:
+        return one.constancy.removesuffix(".")
     interval = "no interval"
     if one.delta.low is not None and one.delta.high is not None:
         interval = f"95 % {_signed(one.delta.low)} to {_signed(one.delta.high)}"
@@ -171,18 +172,18 @@ def _bring() -> None:
             max_upload_size=MAX_FILE_MB,
             on_change=lambda: _take(key),
             help="Of a raster the mean over each tile is taken, of features the distance to the "
-            "nearest. It stays until the page is reloaded.",
+            "nearest. The session file (tab Export) takes it along; an address cannot.",
         )
         problem = st.session_state.pop(PROBLEM_KEY, "")
         if problem:
             st.error(plain(problem, 400))
-        for name, one in list(_own().items()):
+        for name, one in list(own_covariates().items()):
             st.button(
-                plain(f"Remove {one.covariate.title}", 60),
+                plain(f"Remove {one.measured.covariate.title}", 60),
                 key=f"mars-own-x-{name}",
                 icon=":material/close:",
                 type="tertiary",
-                on_click=lambda name=name: _own().pop(name, None),
+                on_click=lambda name=name: own_covariates().pop(name, None),
             )
 
 
@@ -194,7 +195,7 @@ def _take(key: str) -> None:
     from mars_map.analysis.own import read_own
 
     st.session_state[f"{FILE_KEY}-number"] += 1
-    own = _own()
+    own = own_covariates()
     if len(own) >= MAX_OWN:
         st.session_state[PROBLEM_KEY] = f"At most {MAX_OWN} covariates of your own; remove one."
         return
@@ -204,13 +205,8 @@ def _take(key: str) -> None:
     except MarsMapError as error:
         st.session_state[PROBLEM_KEY] = str(error)
     else:
-        own[measured.covariate.name] = measured
+        use_covariates([*own.values(), Own.of(measured)])
         st.session_state[CHOICE_KEY] = measured.covariate.name
-
-
-def _own() -> dict[str, Measured]:
-    """Return the visitor's own covariates of the present index by name."""
-    return st.session_state.setdefault(f"{OWN_KEY}-{service().index.digest}", {})
 
 
 def _explanation(result: Result, own: dict[str, Measured]) -> Explanation:

@@ -164,7 +164,9 @@ READERS = {
 def test_every_format_is_saved_and_can_be_read(visit, grid, tmp_path):
     page = visit.open("/?q=impact+crater&k=40")
     page.locator(".st-key-mars-tabs").get_by_text("Export", exact=True).click()
-    rows = page.locator(".st-key-mars-drawer .mm-export:not([data-format=session])")
+    rows = page.locator(
+        ".st-key-mars-drawer .mm-export:not([data-format=session], [data-format=link])"
+    )
     expect(rows.first).to_be_visible()
     keys = rows.evaluate_all("rows => rows.map(row => row.dataset.format)")
     assert set(READERS) | {"heat"} <= set(keys)

@@ -147,9 +147,11 @@ def labelled(
     )
 
 
-def save_session(format: Format, text: str) -> None:
-    """Draw what saves a session, to whose text the browser adds the view."""
-    _exports(key="mars-session", data={"query": "", "formats": [format | {"text": text}]})
+def save_session(link: Format, format: Format, text: str) -> None:
+    """Draw what copies the address, and what saves a session, to whose text the browser adds the
+    view.
+    """
+    _exports(key="mars-session", data={"query": "", "formats": [link, format | {"text": text}]})
 
 
 def exports(

@@ -20,13 +20,15 @@ export function render({ data, parentElement }) {
   return () => lists.delete(parentElement);
 }
 
-/** format: `{key, title, use, name}`; with `text` the file is here already, but for the view. */
+/** format: `{key, title, use, name}`; with `text` the file is here already, but for the view. The
+ * format "link" is no file: it is copied. */
 function row(format, query) {
   const said = element("small", { textContent: format.use });
   said.setAttribute("role", "status");
-  const button = element("button", { type: "button", textContent: "Save" });
-  button.setAttribute("aria-label", `Save as ${format.title}`);
-  button.onclick = () => save(format, query, button, said);
+  const isLink = format.key === "link";
+  const button = element("button", { type: "button", textContent: isLink ? "Copy" : "Save" });
+  button.setAttribute("aria-label", `${isLink ? "Copy" : "Save as"} ${format.title}`);
+  button.onclick = () => (isLink ? copyAddress(said) : save(format, query, button, said));
   const text = element("div", {}, [element("b", { textContent: format.title }), said]);
   const node = element("div", { className: "mm-export" }, [text, button]);
   node.dataset.format = format.key;
@@ -46,6 +48,16 @@ async function save(format, query, button, said) {
     said.textContent = error.message || "The server does not answer; check that it still runs.";
   }
   button.disabled = false;
+}
+
+/** Without a secure connection a page may not copy: then the address stands there to be taken. */
+async function copyAddress(said) {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    said.textContent = "The link is copied.";
+  } catch {
+    said.textContent = location.href;
+  }
 }
 
 async function made(format, query) {
