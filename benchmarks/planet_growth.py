@@ -35,7 +35,7 @@ def growth(folder: Path, rounds: int) -> None:
 
     here, there = [], []
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, memory_limit=None, dashboard_address=None
+        n_workers=1, threads_per_worker=1, memory_limit=None, dashboard_address=":0"
     ) as cluster:
         for tiles in SIZES:
             place = folder / f"growth-{tiles}"

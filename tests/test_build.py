@@ -27,7 +27,7 @@ from mars_map.build.plan import Recipe, plan_build
 from mars_map.build.planet import UNPACKED, embed_all, estimate, publish
 from mars_map.build.workshop import Clock, Workshop, cut_run, tile_runs
 from mars_map.cli import main
-from mars_map.errors import BuildError
+from mars_map.errors import BuildError, ClusterError
 from mars_map.index import ModelCard, open_index, verify_index
 from mars_map.mosaics import BadQuad
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
@@ -406,6 +406,17 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(quads, tmp_path, workshop
     assert "No Dask scheduler answers at tcp://127.0.0.1:9; start one" in result.stderr
 
 
+def test_a_scheduler_without_workers_is_one_sentence(quads, workshop, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("mars_map.build.cluster.WORKERS_S", 0.3)
+    task, *_ = plan_build(quads, recipe_of(workshop)).tasks
+    with LocalCluster(n_workers=0, dashboard_address=":0", processes=False) as empty:
+        run = run_on_cluster([task], recipe_of(workshop), empty.scheduler_address)
+        with pytest.raises(ClusterError, match="has no workers; start some with `dask worker"):
+            next(run)
+
+
 @pytest.fixture
 def answer(quads, workshop, monkeypatch):
     """Return what a made-up cluster makes of a task."""
@@ -432,7 +443,7 @@ def answer(quads, workshop, monkeypatch):
             def close(self, timeout):
                 pass
 
-        monkeypatch.setattr("mars_map.build.cluster._connect", lambda _: Client())
+        monkeypatch.setattr("mars_map.build.cluster.connect_to_workers", lambda *_, **__: Client())
         monkeypatch.setattr("distributed.as_completed", lambda futures, loop: iter(futures))
         ((_, outcome),) = run_on_cluster([task], recipe_of(workshop), "tcp://made-up")
         return task, outcome

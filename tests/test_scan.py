@@ -233,7 +233,7 @@ def test_a_failed_pass_fails_for_all_and_the_next_works(monkeypatch):
 def test_a_client_that_has_gone_ends_its_search(small_service, monkeypatch):
     engine = small_service.engine
     monkeypatch.setattr(engine, "_scores", type(engine._scores)(1))
-    monkeypatch.setattr(engine._scan, "_busy", True)  # somebody else scans all the time
+    monkeypatch.setattr(engine.scan, "_busy", True)  # somebody else scans all the time
     monkeypatch.setattr("mars_map.web.replies._has_gone", lambda request: True)
     reply = TestClient(Starlette(routes=routes(Path()))).get("/mars/search?q=nobody+waits")
     assert reply.status_code == 499

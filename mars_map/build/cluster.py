@@ -9,14 +9,13 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from mars_map.build.plan import Recipe, Task
 from mars_map.build.workshop import Embedded, Workshop
 from mars_map.errors import BuildError, MarsMapError
 from mars_map.mosaics import BadQuad
 from mars_map.planet.grid import grid_from_dict
-from mars_map.scheduler import connect
+from mars_map.scheduler import connect_to_workers
 
 Outcome = tuple[Task, Embedded | BadQuad]
 Run = Callable[[Sequence[Task], Recipe], Iterator[Outcome]]
@@ -78,7 +77,7 @@ def run_on_cluster(
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    client = _connect(address)
+    client = connect_to_workers(address, workers_s=WORKERS_S)
     # A new grid, without what the old one has computed: 23 MB of coordinates for a CTX planet.
     grid = grid_from_dict(recipe.grid.to_dict())
     recipe = replace(recipe, grid=grid, model=_absolute(recipe.model))
@@ -134,12 +133,3 @@ def _with_absolute_paths(task: Task) -> Task:
 def _absolute(path: str) -> str:
     # What is not here, such as a URL or a model of the hub, is no path.
     return str(Path(path).resolve()) if Path(path).exists() else path
-
-
-def _connect(address: str) -> Any:
-    import logging
-
-    for name in ("distributed", "distributed.client"):
-        # What goes wrong is told in one sentence, and not by tracebacks beside it.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return connect(address, WORKERS_S)

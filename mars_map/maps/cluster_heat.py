@@ -13,39 +13,67 @@ from mars_map.maps.heat import (
     LOW_QUANTILE,
     HeatScale,
     colour_levels,
+    heat_png,
     palette_png,
     picture_size,
     pixel_tiles,
     tile_pixels,
 )
+from mars_map.search import Engine, Query
 from mars_map.search.cluster import ClusterScan, Shard, open_shard
 
 if TYPE_CHECKING:
     from distributed import Future
 
 
+def query_heat_png(engine: Engine, query: Query) -> bytes:
+    """Return the heat map of a query as `heat_png` does, drawn on the workers where it has some.
+
+    Raises like `Engine.search`.
+    """
+    scan = engine.scan
+    # Hits of a refined index are scored anew here, which the workers know nothing of.
+    if isinstance(scan, ClusterScan) and engine.index.refined is None:
+        vector, _ = engine.vector(query)
+        return cluster_heat_png(scan, scan.spread(vector), mask=engine.searched(query))
+    result = engine.search(query)
+    return heat_png(result.scores, result.index.grid, mask=result.region_mask)
+
+
 def cluster_heat_png(
-    scan: ClusterScan, scattered: "list[Future]", size: tuple[int, int] | None = None
+    scan: ClusterScan,
+    scattered: "list[Future]",
+    size: tuple[int, int] | None = None,
+    *,
+    mask: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Return the heat map of a query as `mars_map.maps.heat.heat_png` does, drawn on the workers.
 
-    scattered: what `scan.spread` returned for the query's vector. The ends of the colour scale are
-    right within a thirty thousandth. Raises ClusterError.
+    scattered: what `scan.spread` returned for the query's vector. mask: (n_tiles,), tiles to draw;
+    None for all. The picture is the same, pixel for pixel. Raises ClusterError.
     """
     scale = HeatScale(*scan.quantiles(scattered, (LOW_QUANTILE, HIGH_QUANTILE)))
     size = size or picture_size(scan.index.grid)
-    pictures = scan.submit_each(_draw_shard, scattered, scale, size)
+    masks = [None if mask is None else np.packbits(mask[s[2] : s[3]]) for s in scan.shards]
+    pictures = scan.submit_each(_draw_shard, scattered, scale, size, each=masks)
     return palette_png(scan.reduce(np.maximum, pictures))
 
 
 def _draw_shard(
-    scores: NDArray[np.float32], shard: Shard, scale: HeatScale, size: tuple[int, int]
+    scores: NDArray[np.float32],
+    shard: Shard,
+    scale: HeatScale,
+    size: tuple[int, int],
+    mask: NDArray[np.uint8] | None,
 ) -> NDArray[np.uint8]:
-    """Draw the tiles of one shard on a clear picture of the planet, (height, width) uint8."""
+    """Draw the tiles of one shard on a clear picture of the planet, (height, width) uint8.
+
+    mask: bits of the tiles to draw; None for all.
+    """
     index, first, end = open_shard(shard), shard[2], shard[3]
     levels = colour_levels(scores, scale)
-    if index.present is not None:
-        levels[:-1][~index.present] = 0
+    if mask is not None:
+        levels[:-1][np.unpackbits(mask, count=end - first) == 0] = 0
     tiles = pixel_tiles(index.grid, *size)
     # The entry past the last one of the shard is clear: for pixels over other shards and none.
     inside = (tiles >= first) & (tiles < end)

@@ -90,9 +90,10 @@ def _quantile(values: NDArray[np.floating], q: float) -> float:
     low, high = sample[max(middle - spread, 0)], sample[min(middle + spread, len(sample) - 1)]
     first = below - int(np.count_nonzero(values < low))
     between = values[(values >= low) & (values <= high)]
-    if not 0 <= first < len(between) - 1:
-        return float(np.quantile(values, q))
-    left, right = np.partition(between, (first, first + 1))[first : first + 2].astype(float)
+    if not 0 <= first < len(between) - 1:  # the sample was too small to tell
+        between, first = values, below
+    above = min(first + 1, len(between) - 1)
+    left, right = np.partition(between, (first, above))[[first, above]].astype(float)
     return float(left + (right - left) * (place - below))
 
 

@@ -42,6 +42,12 @@ def while_wanted(wanted: Wanted) -> Iterator[None]:
         _wanted.reset(token)
 
 
+def check_wanted() -> None:
+    """Raise SupersededError where the context's `while_wanted` says no."""
+    if not _wanted.get()():
+        raise SupersededError("The search was given up for a newer one.")
+
+
 class BatchedScan:
     """Scores of one index for many threads. Safe to share; has no thread of its own."""
 
@@ -60,14 +66,13 @@ class BatchedScan:
         SupersededError once the context's `while_wanted` says no.
         """
         request = self._enter(np.ascontiguousarray(vector, np.float32))
-        wanted = _wanted.get()
         try:
             while not request.done:
                 batch = self._next_batch(request)
                 if batch:
                     self._serve(batch)
-                elif not request.done and not wanted():
-                    raise SupersededError("The search was given up for a newer one.")
+                elif not request.done:
+                    check_wanted()
         finally:
             self._leave(request)
         if request.error is not None:

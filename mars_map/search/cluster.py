@@ -1,19 +1,25 @@
 """Search of an index that outgrows one machine: its shards lie on Dask workers, memory-mapped.
 
-A shard is a range of tiles. One query fans out: each worker scans its shard and keeps the scores;
+A shard is a range of tiles. One query fans out: each worker scans its shards and keeps the scores;
 what comes back is as little as was asked for: the best tiles of each shard, which merge exactly,
-or counts for a histogram, or all scores. A worker that is lost takes its scores along; Dask then
-scans its shards on the others, so that the answer is late and never wrong. Every worker must have
-mars_map, and the index under the same path; it reads only the rows of its shards.
+a picture, or all scores. A shard goes to the same worker each time, whose memory then holds it. A
+worker that is lost takes its scores along; Dask then scans its shards on the others, so that the
+answer is late and never wrong. Every worker must have mars_map, and the index under the same path;
+it reads only the rows of its shards.
 
     with ClusterScan(open_index(folder), "tcp://10.0.0.1:8786") as scan:
         engine = Engine(scan.index, encoder, scan=scan)      # whatever an engine does
         tiles, scores = scan.best(vector, 1000)              # or without a copy of all scores
+
+Without a scheduler or without workers a query fails within seconds; the next one looks for them
+again.
 """
 
 import mmap
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import lru_cache
@@ -27,23 +33,32 @@ from numpy.typing import NDArray
 
 from mars_map.errors import ClusterError, IndexDamagedError, MarsMapError
 from mars_map.index import TileIndex, open_index
-from mars_map.scheduler import connect
-from mars_map.search.scan import scan
+from mars_map.scheduler import connect, no_scheduler, no_workers
+from mars_map.search.batching import ASK_AGAIN_S, check_wanted
+from mars_map.search.scan import NO_SCORE, scan
 from mars_map.search.scoring import best_tiles
 
 if TYPE_CHECKING:
-    from distributed import Future
+    from distributed import Client, Future
 
-WORKERS_S = 10.0
-"""Longest wait for a first worker."""
+CONNECT_S = 3.0
+"""Longest wait for a scheduler, also for one that was lost."""
+RETRY_S = 1.0
+"""How long after a failure nobody else waits for the scheduler: they would queue for it."""
+WORKERS_S = 4.0
+"""Longest wait for a first worker: one that is started anew by its nanny takes three seconds."""
+LOOK_S = 0.5
+"""How often a query that waits looks whether there are workers."""
 ANSWER_S = 60.0
 """Longest wait for an answer, lost workers included."""
 SHARD_TILES = 262_144
 """Tiles of a shard: 400 MB in float16 at 768 dimensions, half a tenth of a second to scan."""
+KEPT = 8
+"""Queries whose scores stay on the workers: outlines and heat map of a page ask in turn."""
 RELEASE_SHARE = 0.6
 """Share of its memory limit from which on a worker gives mapped pages back after each shard."""
 HISTOGRAM_BINS = 65_536
-"""Bins of the histogram of scores between -1 and 1 from which quantiles are read."""
+"""Bins of the histogram of scores between -1 and 1 by which quantiles are found."""
 
 Shard = tuple[str, str, int, int]
 """Folder and digest of an index, first tile and the one past the last."""
@@ -52,7 +67,9 @@ Shard = tuple[str, str, int, int]
 class ClusterScan:
     """Scans an index on the workers of a Dask cluster. Safe to share between threads.
 
-    Takes the place of `BatchedScan` in an engine. Used as a context, or closed by `close`.
+    Takes the place of `BatchedScan` in an engine. Used as a context, or closed by `close`. All
+    calls that ask the workers raise ClusterError where no answer comes, and SupersededError once
+    the context's `while_wanted` says no.
     """
 
     def __init__(
@@ -63,21 +80,26 @@ class ClusterScan:
         shard_tiles: int = SHARD_TILES,
         answer_s: float = ANSWER_S,
     ) -> None:
-        """Connect to the scheduler at an address such as "tcp://10.0.0.1:8786".
+        """Prepare to scan; the scheduler is looked for at the first query.
 
-        index: opened here as well, for its grid and the vectors of single tiles. answer_s: longest
-        wait for an answer. Raises ClusterError where no scheduler answers or it has no worker.
+        index: opened here as well, for its grid and the vectors of single tiles. scheduler: its
+        address, such as "tcp://10.0.0.1:8786". answer_s: longest wait for an answer.
         """
         self.index = index
         self._answer_s = answer_s
         self._address = scheduler
         folder = str(index.folder.resolve())
         edges = [*range(0, index.n_tiles, shard_tiles), index.n_tiles]
-        self._shards: list[Shard] = [
+        self.shards: list[Shard] = [
             (folder, index.digest, first, end) for first, end in pairwise(edges)
         ]
+        """The ranges of tiles, in order."""
         self._connecting = threading.Lock()
-        self._client = connect(scheduler, WORKERS_S)
+        self._client: Client | None = None
+        self._retry_at = 0.0
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, list[Future]] = OrderedDict()
+        self._places: dict[Shard, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -92,13 +114,11 @@ class ClusterScan:
 
     def close(self) -> None:
         """Let the scheduler go; the workers stay."""
-        self._client.close(timeout=2)
+        if self._client is not None:
+            self._client.close(timeout=2)
 
     def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the scores of all tiles, (n_tiles,) float32, read-only, as `BatchedScan` does.
-
-        Raises ClusterError where no answer comes.
-        """
+        """Return the scores of all tiles, (n_tiles,) float32, read-only, as `BatchedScan` does."""
         scores = np.concatenate(self._gather(self.spread(vector)))
         scores.flags.writeable = False
         return scores
@@ -108,7 +128,7 @@ class ClusterScan:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the best tiles of all and their scores, best first; no other score travels.
 
-        The same tiles in the same order as `best_tiles` on the scores of all. Raises ClusterError.
+        The same tiles in the same order as `best_tiles` on the scores of all.
         """
         return self.best_of(self.spread(vector), top_k, threshold=threshold)
 
@@ -122,39 +142,77 @@ class ClusterScan:
         order = np.lexsort((tiles, -scores))[:top_k]
         return tiles[order], scores[order]
 
-    def quantiles(self, scattered: "list[Future]", shares: tuple[float, ...]) -> list[float]:
-        """Return quantiles of the scores of tiles that have a vector, within 1/`HISTOGRAM_BINS`."""
-        counts = np.sum(self.on_each(_histogram_of_shard, scattered), axis=0)
-        below = np.cumsum(counts)
-        ranks = np.array(shares) * max(below[-1] - 1, 0)
-        places = np.searchsorted(below, ranks, "right") + 0.5
-        return [float(place / HISTOGRAM_BINS * 2 - 1) for place in places]
+    def quantiles(self, scattered: "list[Future]", shares: Sequence[float]) -> list[float]:
+        """Return quantiles of the scores of tiles that have a vector, exactly.
+
+        What `np.quantile` returns: counts tell in which bins they lie, and of all scores only those
+        of these bins travel. `NO_SCORE` where no tile has a vector.
+        """
+        counts = np.sum(self.on_each(_count_shard, scattered), axis=0)
+        below = np.concatenate([[0], np.cumsum(counts)])
+        last = int(below[-1]) - 1
+        if last < 0:
+            return [NO_SCORE for _ in shares]
+        places = [share * last for share in shares]
+        ranks = sorted({rank for place in places for rank in _ranks(place, last)})
+        bins = [int(np.searchsorted(below, rank, "right")) - 1 for rank in ranks]
+        found = self.on_each(_scores_in_bins, scattered, sorted(set(bins)))
+        values = {}
+        for rank, number in zip(ranks, bins, strict=True):
+            ordered = np.sort(np.concatenate([part[number] for part in found]))
+            values[rank] = float(ordered[rank - below[number]])
+        quantiles = []
+        for place in places:
+            left, right = (values[rank] for rank in _ranks(place, last))
+            quantiles.append(left + (right - left) * (place - int(place)))
+        return quantiles
 
     def spread(self, vector: NDArray[np.float32]) -> "list[Future]":
         """Scan all shards; return the scores of each as a Dask future that stays on its worker.
 
-        A scheduler that was away is connected to anew. Raises ClusterError where none answers.
+        Those of the last few vectors are there already. A scheduler that was away is looked for
+        anew.
         """
         vector = np.ascontiguousarray(vector, np.float32)
-        with self._connecting:
-            if self._client.status in ("closing", "closed"):
-                self._client = connect(self._address, WORKERS_S)
+        key = vector.tobytes()
+        client = self._connected()
+        with self._lock:
+            known = self._kept.get(key, [])
+            if known and all(future.status in ("pending", "finished") for future in known):
+                self._kept.move_to_end(key)
+                return known
         with self._sentences():
-            return self._client.map(
-                scan_shard, self._shards, vector=vector, pure=False, batch_size=len(self._shards)
-            )
+            workers = client.nthreads(callback_timeout=CONNECT_S)
+            places = self._place(workers)
+            scattered = [
+                client.submit(scan_shard, shard, vector=vector, pure=False, **place)
+                for shard, place in zip(self.shards, places, strict=True)
+            ]
+        with self._lock:
+            self._kept[key] = scattered
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return scattered
 
     def on_each(self, call: Callable[..., Any], scattered: "list[Future]", *rest: Any) -> list[Any]:
         """Return call(scores, shard, *rest) for each shard, computed where its scores are."""
         return self._gather(self.submit_each(call, scattered, *rest))
 
     def submit_each(
-        self, call: Callable[..., Any], scattered: "list[Future]", *rest: Any
+        self,
+        call: Callable[..., Any],
+        scattered: "list[Future]",
+        *rest: Any,
+        each: Sequence[Any] | None = None,
     ) -> "list[Future]":
-        """Do as `on_each`, and leave what is returned on the workers."""
+        """Do as `on_each`, and leave what is returned on the workers.
+
+        each: one more argument for each shard.
+        """
+        own = [()] * len(self.shards) if each is None else [(one,) for one in each]
         return [
-            self._client.submit(call, scores, shard, *rest, pure=False)
-            for scores, shard in zip(scattered, self._shards, strict=True)
+            scores.client.submit(call, scores, shard, *rest, *more, pure=False)
+            for scores, shard, more in zip(scattered, self.shards, own, strict=True)
         ]
 
     def reduce(self, join: Callable[[Any, Any], Any], parts: "list[Future]") -> Any:
@@ -162,18 +220,87 @@ class ClusterScan:
         while len(parts) > 1:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
             parts = [
-                self._client.submit(join, *pair, pure=False) if len(pair) == 2 else pair[0]
+                pair[0].client.submit(join, *pair, pure=False) if len(pair) == 2 else pair[0]
                 for pair in pairs
             ]
         return self._gather(parts)[0]
 
+    def _connected(self) -> "Client":
+        """Return a client that has a scheduler. Raises ClusterError."""
+        with self._connecting:
+            if self._client is None or self._client.status in ("closing", "closed"):
+                if time.monotonic() < self._retry_at:
+                    raise no_scheduler(self._address)
+                try:
+                    self._client = connect(self._address, connect_s=CONNECT_S)
+                except ClusterError:
+                    self._retry_at = time.monotonic() + RETRY_S
+                    raise
+            client = self._client
+        # A client that has lost its scheduler looks for it by itself, and closes in the end.
+        deadline = time.monotonic() + CONNECT_S
+        while client.status == "connecting" and time.monotonic() < deadline:
+            check_wanted()
+            time.sleep(0.05)
+        if client.status != "running":
+            raise no_scheduler(self._address)
+        return client
+
+    def _place(self, workers: Iterable[str]) -> list[dict[str, Any]]:
+        """Return where each shard is scanned, as options of Dask; anywhere where nobody is left."""
+        with self._lock:
+            self._places = place_shards(self.shards, sorted(workers), self._places)
+            return [
+                {"workers": [self._places[shard]], "allow_other_workers": True}
+                if shard in self._places
+                else {}
+                for shard in self.shards
+            ]
+
     def _gather(self, futures: "list[Future]") -> list[Any]:
+        client = futures[0].client
+
+        async def collect() -> list[Any]:
+            return await client.gather(futures, asynchronous=True)
+
+        deadline = time.monotonic() + self._answer_s
+        with self._sentences():
+            try:
+                self._wait(client, futures, deadline)
+                return client.sync(collect, callback_timeout=max(deadline - time.monotonic(), 1.0))
+            except BaseException:
+                self._forget_unfinished()
+                raise
+
+    def _forget_unfinished(self) -> None:
+        """Let scans go that are not done: Dask ends those for which nobody else waits."""
+        with self._lock:
+            for key, scattered in list(self._kept.items()):
+                if any(future.status != "finished" for future in scattered):
+                    del self._kept[key]
+
+    def _wait(self, client: "Client", futures: "list[Future]", deadline: float) -> None:
+        """Wait until all is done, as long as there is somebody to do it and to wait for it."""
         from distributed import wait
 
-        with self._sentences():
-            with self._client.as_current():
-                wait(futures, timeout=self._answer_s)
-            return self._client.gather(futures)
+        seen = looked = time.monotonic()
+        while True:
+            try:
+                with client.as_current():
+                    wait(futures, timeout=ASK_AGAIN_S)
+                return
+            except TimeoutError:
+                now = time.monotonic()
+                if now > deadline:
+                    raise
+            check_wanted()
+            if client.status != "running":
+                raise no_scheduler(self._address)
+            if now - looked > LOOK_S:
+                looked = now
+                seen = now if client.nthreads(callback_timeout=CONNECT_S) else seen
+            if now - seen > WORKERS_S:
+                raise no_workers(self._address)
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -205,6 +332,35 @@ class ClusterScan:
             ) from error
 
 
+def place_shards(
+    shards: Sequence[Shard], workers: Sequence[str], known: dict[Shard, str]
+) -> dict[Shard, str]:
+    """Return the worker of each shard: the one that has it already, and none too many.
+
+    known: where shards were before. Empty where there are no workers.
+    """
+    if not workers:
+        return {}
+    most = -(-len(shards) // len(workers))
+    load = dict.fromkeys(workers, 0)
+    places: dict[Shard, str] = {}
+    for shard in shards:
+        worker = known.get(shard, "")
+        if load.get(worker, most) < most:
+            places[shard] = worker
+            load[worker] += 1
+    for shard in shards:
+        if shard not in places:
+            places[shard] = min(load, key=load.__getitem__)
+            load[places[shard]] += 1
+    return places
+
+
+def _ranks(place: float, last: int) -> tuple[int, int]:
+    """Return the ranks below and above a place between them."""
+    return int(place), min(int(place) + 1, last)
+
+
 def scan_shard(shard: Shard, vector: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the scores of one shard; runs on a worker.
 
@@ -234,15 +390,14 @@ def _release(index: TileIndex) -> None:
         pages.madvise(mmap.MADV_DONTNEED)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def open_shard(shard: Shard) -> TileIndex:
-    """Open some rows of an index, memory-mapped; kept for the life of the worker."""
+    """Open some rows of an index, memory-mapped; kept for the life of the worker.
+
+    Raises IndexDamagedError where another index lies there.
+    """
     folder, digest, first, end = shard
-    index = open_index(folder)
-    if index.digest != digest:
-        raise IndexDamagedError(
-            f'The index "{folder}" of a worker is not the one that is searched; copy it there.'
-        )
+    index = _open_once(folder, digest)
     rows = slice(first, end)
     return TileIndex(
         Path(folder),
@@ -253,6 +408,17 @@ def open_shard(shard: Shard) -> TileIndex:
     )
 
 
+@lru_cache(maxsize=16)
+def _open_once(folder: str, digest: str) -> TileIndex:
+    # One memory map for all shards, so that `_release` gives the pages of all of them back.
+    index = open_index(folder)
+    if index.digest != digest:
+        raise IndexDamagedError(
+            f'The index "{folder}" of a worker is not the one that is searched; copy it there.'
+        )
+    return index
+
+
 def _best_of_shard(
     scores: NDArray[np.float32], shard: Shard, top_k: int, threshold: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -260,8 +426,20 @@ def _best_of_shard(
     return tiles + shard[2], scores[tiles]
 
 
-def _histogram_of_shard(scores: NDArray[np.float32], shard: Shard) -> NDArray[np.int64]:
-    present = open_shard(shard).present
-    scores = scores if present is None else scores[present]
-    bins = ((scores + 1.0) * (HISTOGRAM_BINS / 2)).astype(np.int64)
-    return np.bincount(np.minimum(bins, HISTOGRAM_BINS - 1), minlength=HISTOGRAM_BINS)
+def _count_shard(scores: NDArray[np.float32], _shard: Shard) -> NDArray[np.int64]:
+    """Return how many scores each bin has, those of tiles without a vector left out."""
+    return np.bincount(_bins(scores[scores > NO_SCORE]), minlength=HISTOGRAM_BINS)
+
+
+def _scores_in_bins(
+    scores: NDArray[np.float32], _shard: Shard, wanted: list[int]
+) -> dict[int, NDArray[np.float32]]:
+    """Return the scores in some of the bins that `_count_shard` counts."""
+    scores = scores[scores > NO_SCORE]
+    bins = _bins(scores)
+    return {number: scores[bins == number] for number in wanted}
+
+
+def _bins(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    bins = ((scores + np.float32(1.0)) * np.float32(HISTOGRAM_BINS / 2)).astype(np.int64)
+    return np.minimum(bins, HISTOGRAM_BINS - 1)

@@ -115,7 +115,8 @@ class Engine:
         ModelMismatchError for an encoder of another model (for a function: at that query).
         """
         self.index = index
-        self._scan = scan or BatchedScan(index)
+        self.scan = scan or BatchedScan(index)
+        """What makes the scores."""
         self._lock = threading.Lock()
         self._encoder_lock = threading.Lock()
         self._load = encoder if callable(encoder) else None
@@ -146,7 +147,7 @@ class Engine:
         start = time.perf_counter()
         scores, vector, refinement, encode_ms, score_ms = self._score(query)
         ranking = time.perf_counter()
-        mask = self._searched(query)
+        mask = self.searched(query)
         named = self._tile_numbers((*query.tiles, *query.no))
         allowed = leave_out(mask, named, self.index.n_tiles)
         limits = {"allowed": allowed, "threshold": query.threshold}
@@ -221,7 +222,7 @@ class Engine:
         start = time.perf_counter()
         vector, refinement = self.vector(query)
         encoded = time.perf_counter()
-        scores = self._scan.scores(vector)
+        scores = self.scan.scores(vector)
         end = time.perf_counter()
         with self._lock:
             self._scores.put(query.subject, (scores, vector, refinement))
@@ -288,8 +289,12 @@ class Engine:
         )
         return np.array([self.index.vector(int(tile)) for tile in np.sort(some)])
 
-    def _searched(self, query: Query) -> NDArray[np.bool_] | None:
-        """Return which tiles may be ranked, read-only; None for all."""
+    def searched(self, query: Query) -> NDArray[np.bool_] | None:
+        """Return which tiles are searched, (n_tiles,); None for all.
+
+        Those in the query's region that pass its filters and have a vector. Raises QueryError for
+        covariates that there are not.
+        """
         masks = [] if self.index.present is None else [self.index.present]
         masks += [self._mask(limit) for limit in (query.region, *query.filters) if limit]
         return np.logical_and.reduce(masks) if masks else None

@@ -45,7 +45,7 @@ def scan(
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     out = np.empty((len(vectors), index.n_tiles), np.float32)
-    loop = _compiled_loop(index.vectors) if index.vectors.nbytes >= COMPILED_FROM else None
+    loop = _compiled_loop(index.vectors) if _is_large(index) else None
     if loop is None:
         _scan_numpy(index.vectors, vectors, out)
     elif not _scan_compiled(loop, index.vectors, vectors, out, wanted):
@@ -64,7 +64,7 @@ def warm_up(index: TileIndex, *, wanted: Callable[[], bool] = lambda: True) -> N
     A memory map that is read by the scan itself comes from a cold disk in small pieces out of
     order, which takes many times longer.
     """
-    if index.vectors.nbytes < COMPILED_FROM:
+    if not _is_large(index):
         return
     name = getattr(index.vectors, "filename", None)
     if name is not None:
@@ -77,6 +77,12 @@ def warm_up(index: TileIndex, *, wanted: Callable[[], bool] = lambda: True) -> N
     rows = index.vectors[:CHUNK_ROWS]
     if loop := _compiled_loop(rows):
         loop(rows, np.zeros((1, index.dim), np.float32), np.empty((1, len(rows)), np.float32))
+
+
+def _is_large(index: TileIndex) -> bool:
+    # The size of all of it: the loops sum in another order than NumPy, and the scores of a shard
+    # are to be those that one machine gets.
+    return index.grid.n_tiles * index.dim * index.vectors.itemsize >= COMPILED_FROM
 
 
 @cache

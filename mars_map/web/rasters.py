@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mars_map.maps.basemap import Picture
-from mars_map.maps.heat import heat_png
+from mars_map.maps.cluster_heat import query_heat_png
 from mars_map.maps.mosaic import tile_thumbnail
 from mars_map.maps.thumbnails import DEFAULT_SIZE
 from mars_map.search import Query
@@ -65,9 +65,7 @@ def heat_query(request: Request) -> Query:
 
 
 def _heat_picture(query: Query) -> Picture:
-    result = service().search(query)
-    picture = heat_png(result.scores, result.index.grid, mask=result.region_mask)
-    return Picture(picture, "image/png")
+    return Picture(query_heat_png(service().engine, query), "image/png")
 
 
 def _thumbnail_picture(lon: float, lat: float, size: int) -> Picture:

@@ -20,6 +20,7 @@ from mars_map.maps.basemap import Basemaps
 from mars_map.maps.heat import heat_png
 from mars_map.planet.gazetteer import Gazetteer
 from mars_map.search import Engine, Query, Result
+from mars_map.search.cluster import ClusterScan
 from mars_map.search.scan import warm_up
 from mars_map.search.threshold import histogram
 from mars_map.web.indexes import (
@@ -120,7 +121,8 @@ class Service:
             if self._warm:
                 return
             try:
-                warm_up(self.index)
+                if not isinstance(self.engine.scan, ClusterScan):
+                    warm_up(self.index)
                 result = self.search(Query("impact crater", top_k=1))
                 heat_png(result.scores, result.index.grid)
                 _ = result.estimate, histogram(result).knee
