@@ -21,6 +21,7 @@ from mars_map.planet.grid import EqualAreaGrid
 from mars_map.training.captions import LEAST_CAPTIONS, Captioner
 from mars_map.training.craters import Craters, with_named_craters
 from mars_map.training.data import GRID, TrainingData
+from mars_map.training.ground import Facts
 from mars_map.training.inspection import (
     Counts,
     Pairs,
@@ -29,7 +30,7 @@ from mars_map.training.inspection import (
     shade,
     viking_colour,
 )
-from mars_map.training.labels import Facts, make_labels
+from mars_map.training.labels import make_labels
 from mars_map.training.named import DISPUTED, NamedPlaces
 from mars_map.training.terrain import Terrain, measure_terrain
 from mars_map.training.texts import Glossary, TextBank
@@ -96,7 +97,7 @@ def pairs(inputs: Inputs) -> Pairs:
     terrain = measure_terrain(windows, SPEC, lambda *step: None)
     facts = Facts(inputs, grid, terrain, craters)
     captioner = Captioner.of(facts, glossary, labels, np.arange(n), SPEC)
-    return Pairs(TrainingData(grid, windows, glossary, labels), SPEC, captioner)
+    return Pairs(TrainingData(grid, windows, glossary, labels, labels), SPEC, captioner)
 
 
 def test_named_features_are_what_they_are_known_to_be(inputs):
@@ -206,7 +207,9 @@ def test_the_counts_warn_of_landforms_that_are_hardly_learned(pairs):
     glossary = pairs.data.glossary
     labels = np.zeros((GRID.n_tiles, len(glossary.keys)), np.int8)
     labels[:, 0] = 1
-    counts = Counts.of(TrainingData(GRID, pairs.data.windows, glossary, labels), WindowSpec())
+    counts = Counts.of(
+        TrainingData(GRID, pairs.data.windows, glossary, labels, labels), WindowSpec()
+    )
     lines = list(counts.lines())
     assert lines[0].startswith("495,048 windows")
     crater, other = (next(x for x in lines if x.startswith(f"{k} ")) for k in glossary.keys[:2])

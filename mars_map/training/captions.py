@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from mars_map.encoders.windows import WindowSpec
 from mars_map.planet.sphere import RADIUS_M, great_circle_m
 from mars_map.training.craters import Craters
-from mars_map.training.labels import Facts
+from mars_map.training.ground import Facts
 from mars_map.training.named import DISPUTED, NamedPlace, NamedPlaces
 from mars_map.training.places import unit_vectors
 from mars_map.training.terrain import near_and_wide

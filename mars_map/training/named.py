@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.planet.sphere import METRES_PER_DEGREE, great_circle_m
-from mars_map.training.labels import Ground
+from mars_map.training.ground import Ground
 
 DISPUTED = "disputed"
 """What a feature is known to be when that is in dispute."""

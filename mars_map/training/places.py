@@ -1,5 +1,6 @@
-"""Which tiles lie near which places: the geometry behind every label."""
+"""Which tiles lie near which places, and what labels say together: the tools of every rule."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,17 @@ def unit_vectors(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
     """Return points in degrees as unit vectors, (..., 3)."""
     lam, phi = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
     return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
+
+
+def degrees(vectors: NDArray) -> NDArray[np.float64]:
+    """Return vectors (n, 3) as longitude and latitude, (n, 2) degrees."""
+    x, y, z = vectors.T
+    return np.degrees(np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))], -1))
+
+
+def points_of(rows: Sequence[Mapping[str, str]]) -> NDArray[np.float64]:
+    """Return the columns `lon` and `lat` of a table in degrees, (n, 2)."""
+    return np.array([[float(r["lon"]), float(r["lat"])] for r in rows])
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,12 @@ class TilePlaces:
             mask[np.concatenate([np.asarray(f, np.int64) for f in found])] = True
         return mask
 
+    def count(self, points: NDArray, radius_km: float) -> NDArray[np.int64]:
+        """Count the points, (n, 2) degrees, within a radius of each tile centre, (n_tiles,)."""
+        reach = radius_km * 1000 / RADIUS_M
+        tree = cKDTree(unit_vectors(*points.T))
+        return tree.query_ball_point(self.tree.data, reach, return_length=True)
+
     def label(self, points: NDArray, inner_km: ArrayLike, outer_km: ArrayLike) -> Labels:
         """Label tiles present within the inner radius, unknown up to the outer one, else absent."""
         return combine(self.within(points, inner_km), self.within(points, outer_km))
@@ -67,6 +85,21 @@ def either(*labels: Labels) -> Labels:
     return np.where((stack == 1).any(0), 1, unknown).astype(np.int8)
 
 
+def only_where(labels: Labels, holds: NDArray[np.bool_]) -> Labels:
+    """Keep "present" only where a condition holds; elsewhere it becomes unknown."""
+    return np.where((labels == 1) & ~holds, -1, labels).astype(np.int8)
+
+
+def unless(labels: Labels, doubt: Labels) -> Labels:
+    """Turn "absent" into unknown where something that could be taken for it is not absent."""
+    return np.where((labels == 0) & (doubt != 0), -1, labels).astype(np.int8)
+
+
+def where_known(labels: Labels, known: NDArray[np.bool_]) -> Labels:
+    """Make labels unknown where the measures behind them say nothing."""
+    return np.where(known, labels, -1).astype(np.int8)
+
+
 def densify(ring: NDArray, step_km: float = 8.0) -> NDArray[np.float64]:
     """Return points at most step_km apart along a line of (n, 2) longitude and latitude, (m, 2)."""
     lon = np.unwrap(ring[:, 0], period=360.0)
@@ -79,3 +112,16 @@ def densify(ring: NDArray, step_km: float = 8.0) -> NDArray[np.float64]:
         ends = np.array([[lon[i], lat[i]], [lon[i + 1], lat[i + 1]]])
         parts.append(ends[0] + t * (ends[1] - ends[0]))
     return np.concatenate(parts)
+
+
+def filled(ring: NDArray) -> NDArray[np.float64]:
+    """Return points along a ring and, some 12 km apart, inside of it."""
+    import shapely
+
+    turned = np.stack([np.unwrap(ring[:, 0], period=360.0), ring[:, 1]], -1)
+    west, south = turned.min(axis=0)
+    east, north = turned.max(axis=0)
+    x, y = np.meshgrid(np.arange(west, east, 0.2), np.arange(south, north, 0.2))
+    inside = shapely.contains_xy(shapely.Polygon(turned), x.ravel(), y.ravel())
+    within = np.stack([x.ravel()[inside], y.ravel()[inside]], -1)
+    return np.concatenate([densify(turned, 6.0), turned.mean(axis=0, keepdims=True), within])
