@@ -55,7 +55,7 @@ def main() -> None:
     windows = open_windows(options.work / "windows")
     spec = WindowSpec(**json.loads((options.work / "windows" / "windows.json").read_text())["spec"])
     truth, split = CellTruth.of(Inputs(options.inputs)), Split.load()
-    usable = split.training_windows(GRID, tuple(spec.widths_km))[:, SCALE]
+    usable = split.training_tiles(GRID, tuple(spec.widths_km))
     cells = CELLS.tile_at(*GRID.centers)
     model = train(near(windows, usable), truth.shown[cells[usable]], spec, options.steps)
     tiles = split.test_tiles(GRID)

@@ -37,7 +37,7 @@ def main() -> None:
     windows = open_windows(folder)
     spec = WindowSpec(**json.loads((folder / "windows.json").read_text())["spec"])
     truth, split = CellTruth.of(Inputs(options.inputs)), Split.load()
-    usable = split.training_windows(GRID, tuple(spec.widths_km))[:, SCALE]
+    usable = split.training_tiles(GRID, tuple(spec.widths_km))
     judged = split.validation_tiles(GRID)
     cells = CELLS.tile_at(*GRID.centers)
     ground, seen = near(windows, usable), near(windows, judged)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from mars_map.encoders.network import FIRST_RELIEF, grey_layers
@@ -30,6 +31,28 @@ class Augmentation:
     """Spread of the noise on the told facts: a place should not be known by its exact height."""
     no_window: float = 0.15
     """Chance of each window but the nearest to be missing."""
+
+
+def hide_parts(windows: Windows, shown: NDArray[np.bool_]) -> Windows:
+    """Return windows with the mean of what may be seen of each in place of what may not.
+
+    shown: (n, s, parts, parts) bool, parts that divide the pixels of a window evenly. Of a window
+    without any part that may be seen all is 0.
+    """
+    tile, scale = np.nonzero(~shown.all((2, 3)))
+    times = windows.image.shape[-1] // shown.shape[-1]
+    seen = shown[tile, scale].repeat(times, 1).repeat(times, 2)
+    image, elevation = windows.image.copy(), windows.elevation.copy()
+    image[tile, scale] = _mean_outside(image[tile, scale], seen[:, None])
+    elevation[tile, scale] = _mean_outside(elevation[tile, scale], seen)
+    return Windows(image, elevation, windows.surface)
+
+
+def _mean_outside(values: NDArray, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the mean of what is seen of pictures (..., p, p) wherever they are not seen."""
+    kept = np.where(seen, values, np.float32(0))
+    count = np.maximum(seen.sum((-2, -1), keepdims=True), 1)
+    return np.where(seen, values, kept.sum((-2, -1), keepdims=True) / count)
 
 
 def turn_and_enlarge(

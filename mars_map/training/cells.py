@@ -1,11 +1,13 @@
 """Twenty classes of landforms on cells of one degree: where the catalogues say that they are.
 
-This is the ground truth on which text queries are compared with a closed-set classifier. It is
-kept apart from the labels of training: no measured terrain, no margins and nothing unknown. A cell
+This is the ground truth on which text queries are compared with a closed-set classifier. It knows
+no measured terrain, no margins and nothing unknown, other than the labels of tiles; a training
+learns from both, of the cells on its own ground. A cell
 shows a class where a member's point, line or polygon touches it, or where its centre lies in the
 extent of a named feature; every other cell does not show it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +49,18 @@ class CellTruth:
         ground = Ground(inputs, CELLS)
         classes = {**_catalogues(inputs), **_named(ground)}
         return cls(tuple(classes), np.stack(list(classes.values()), axis=1))
+
+    def labels(self, grid: Grid, keys: Sequence[str]) -> NDArray[np.int8]:
+        """Label tiles by the cells that their centres lie in, (n_tiles, len(keys)).
+
+        keys: of landforms. 1 where the cell shows the class, 0 where it does not; -1 for landforms
+        that are no class.
+        """
+        cells = CELLS.tile_at(*grid.centers)
+        labels = np.full((grid.n_tiles, len(keys)), -1, np.int8)
+        for key, shown in zip(self.keys, self.shown.T, strict=True):
+            labels[:, keys.index(key)] = shown[cells]
+        return labels
 
 
 def cell_scores(grid: Grid, scores: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from mars_map.build.windows import GlobalRaster, Progress, cache_windows
 from mars_map.encoders.network import NetworkConfig
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.planet.grid import EqualAreaGrid, Grid
+from mars_map.training.cells import CellTruth
 from mars_map.training.craters import Craters, find_craters, with_named_craters
 from mars_map.training.ground import Facts
 from mars_map.training.labels import make_labels
@@ -38,6 +39,9 @@ class TrainingData:
     """Landforms and their words."""
     labels: NDArray[np.int8]
     """(n_tiles, n_landforms), columns in the order of the glossary."""
+    cell_labels: NDArray[np.int8]
+    """As `labels`, by the cells of one degree that the tiles lie in; -1 for all landforms but the
+    classes of `mars_map.training.cells`."""
 
 
 def prepare_data(
@@ -75,7 +79,8 @@ def label_data(windows: Windows, facts: Facts) -> TrainingData:
     """Label every tile with every landform of the glossary. Raises BuildError."""
     table, glossary = make_labels(facts), Glossary.load()
     labels = np.stack([table[key] for key in glossary.keys], axis=1)
-    return TrainingData(facts.grid, windows, glossary, labels)
+    cell_labels = CellTruth.of(facts.inputs).labels(facts.grid, glossary.keys)
+    return TrainingData(facts.grid, windows, glossary, labels, cell_labels)
 
 
 def _kept(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kept:

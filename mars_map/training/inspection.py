@@ -183,7 +183,7 @@ def part_tiles(name: str, spec: WindowSpec) -> NDArray[np.int64]:
     """
     split = Split.load()
     if name == "train":
-        return np.flatnonzero(split.training_windows(GRID, spec.widths_km)[:, 0])
+        return np.flatnonzero(split.training_tiles(GRID, spec.widths_km))
     held_out = split.test_tiles(GRID) if name == "test" else split.validation_tiles(GRID)
     return np.flatnonzero(held_out)
 

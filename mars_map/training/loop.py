@@ -5,7 +5,9 @@ without relief, without some of its windows), and a draw of texts: one wording o
 a random template, and sentences that state several facts. Two losses are added up:
 
 - SigLIP's (Zhai et al. 2023, arXiv 2303.15343), with the labels in place of the diagonal: every
-  view and text is a yes-or-no question of its own, and what is unknown takes no part.
+  view and text is a yes-or-no question of its own, and what is unknown takes no part. It is taken
+  twice: once with the labels of the tiles, which know margins, and with less weight with those of
+  their cells of one degree, which do not and by which the encoder is judged elsewhere.
 - SimCLR's NT-Xent (Chen et al. 2020, arXiv 2002.05709) between the two views of each tile, on a
   head of its own that is thrown away: what is the same ground should look alike.
 
@@ -19,6 +21,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,15 +33,19 @@ from mars_map.build.windows import Progress
 from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.precision import fast_precision
-from mars_map.encoders.windows import Windows
 from mars_map.errors import BuildError
-from mars_map.training.augment import Augmentation, take_away, turn_and_enlarge
+from mars_map.training.augment import Augmentation, hide_parts, take_away, turn_and_enlarge
 from mars_map.training.checkpoint import load_checkpoint, read_notes, save_checkpoint
+from mars_map.training.data import TrainingData
 from mars_map.training.texts import TextBank
 
 Report = Callable[[dict[str, float]], None]
 """Called before each checkpoint with `step`, `steps`, learning `rate`, and the means since the last
 one of `text_loss` and `view_loss`."""
+
+
+LEAST_SHOWN = 0.25
+"""A window of which less may be seen is left out."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class TrainingConfig:
     """Of AdamW."""
     text_noise: float = 0.02
     """Spread of the noise on each entry of a sentence vector: near words mean near things."""
+    cells: float = 0.5
+    """Weight of the labels of cells against those of tiles."""
     similarity: float = 0.1
     """Weight of the self-supervised loss."""
     temperature: float = 0.2
@@ -73,29 +82,43 @@ class TrainingConfig:
     """Of weights, order and augmentation."""
 
 
+class _Table(NamedTuple):
+    """One kind of labels, and what it counts."""
+
+    share: float
+    """Weight of its loss."""
+    labels: NDArray[np.int8]
+    """(n_tiles, n_landforms)."""
+    weights: NDArray[np.float32]
+    """(n_texts,) of `_positive_weights`."""
+
+
 class Trainer:
     """Trains one network on cached windows and labels; resumes from its last checkpoint."""
 
     def __init__(
         self,
-        windows: Windows,
-        labels: NDArray[np.int8],
-        usable: NDArray[np.bool_],
+        data: TrainingData,
+        shown: NDArray[np.bool_],
         bank: TextBank,
         network: NetworkConfig,
         config: TrainingConfig,
     ) -> None:
-        """Take windows and labels (n_tiles, n_landforms) of all tiles, and which may be learned.
+        """Take the data of all tiles, and what of them may be learned.
 
-        usable: (n_tiles, n_scales) bool, which windows may be seen; a tile without its nearest one
-        takes no part.
+        shown: (n_tiles, n_scales, parts, parts) bool, which parts of which windows may be seen; a
+        tile whose nearest window may not be seen whole takes no part.
         """
         self.config, self.bank = config, bank
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        tiles = np.flatnonzero(usable[:, 0])
+        tiles = np.flatnonzero(shown[:, 0].all((1, 2)))
         # Read once and in order: drawn from a file, tiles would come at the speed of the disk.
-        self.windows, self.usable = windows.take(tiles), torch.from_numpy(usable[tiles])
-        self.labels = labels[tiles]
+        self.windows, self.shown = data.windows.take(tiles), shown[tiles]
+        self.usable = torch.from_numpy(self.shown.mean((2, 3)) >= LEAST_SHOWN)
+        tables = (1.0, data.labels[tiles]), (config.cells, data.cell_labels[tiles])
+        self.tables = [
+            _Table(*table, _positive_weights(table[1], bank, config.seed)) for table in tables
+        ]
         torch.manual_seed(config.seed)
         self.network = CompactNetwork(network).to(self.device, memory_format=torch.channels_last)
         self.projector = _projector(self.network).to(self.device)
@@ -106,9 +129,8 @@ class Trainer:
         )
         self.sentences = MiniLM().encode(bank.texts).clone().to(self.device)
         self.step = 0
-        self.odds = _odds(self.labels)
-        self.weights = torch.from_numpy(_positive_weights(self.labels, bank, config.seed))
-        columns = range(labels.shape[1])
+        self.odds = _odds(data.labels[tiles])
+        columns = range(data.labels.shape[1])
         self.singles = [np.flatnonzero(bank.about == column) for column in columns]
         self.joined = np.flatnonzero(bank.about < 0)
 
@@ -174,12 +196,18 @@ class Trainer:
         sentences = self.sentences[chosen]
         sentences = sentences + self.config.text_noise * torch.randn_like(sentences)
         words = self.network.text(F.normalize(sentences, dim=1))
-        truth = torch.from_numpy(self.bank.truth(self.labels[tiles], texts))
-        weight = torch.where(truth == 1, self.weights[torch.from_numpy(texts)], 1.0) * (truth >= 0)
-        target, weight = truth.clamp_min(0).float().to(self.device), weight.to(self.device)
         logits = self.network.logits(images, words)
-        losses = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
-        return losses / weight.sum().clamp_min(1.0)
+        losses = torch.zeros((), device=self.device)
+        for table in self.tables:
+            truth = self.bank.truth(table.labels[tiles], texts)
+            weight = np.where(truth == 1, table.weights[texts], np.float32(1)) * (truth >= 0)
+            target, weights = (
+                torch.from_numpy(values).float().to(self.device)
+                for values in (np.maximum(truth, 0), weight)
+            )
+            loss = F.binary_cross_entropy_with_logits(logits, target, weights, reduction="sum")
+            losses = losses + table.share * loss / weights.sum().clamp_min(1.0)
+        return losses
 
     def _view_loss(self, projected: torch.Tensor) -> torch.Tensor:
         """NT-Xent: of all other views in the batch, which is of the same tile?"""
@@ -199,7 +227,8 @@ class Trainer:
     def _views(
         self, tiles: NDArray, random: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        windows, how, tower = self.windows.take(tiles), self.config.augmentation, self.network.image
+        windows = hide_parts(self.windows.take(tiles), self.shown[tiles])
+        how, tower = self.config.augmentation, self.network.image
         image, elevation = turn_and_enlarge(windows, how, random, self.device)
         layers = tower.layers_of(image, elevation)
         told = tower.told_of(elevation, torch.from_numpy(windows.surface).to(self.device))
@@ -253,7 +282,8 @@ class Trainer:
 
     def _run_name(self) -> str:
         """What must be equal for a checkpoint to be of this training: settings, labels, words."""
-        taught = hashlib.sha256(self.labels.tobytes() + "\n".join(self.bank.texts).encode())
+        labels = b"".join(table.labels.tobytes() for table in self.tables)
+        taught = hashlib.sha256(labels + "\n".join(self.bank.texts).encode())
         settings = [asdict(self.config), asdict(self.network.config)]
         return json.dumps([*settings, taught.hexdigest()])
 

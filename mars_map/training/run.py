@@ -48,9 +48,9 @@ def train_default(
     network, config = network or NetworkConfig(), config or TrainingConfig()
     data = prepare_data(inputs, work, network, progress)
     split = Split.load()
-    usable = split.training_windows(GRID, network.windows.widths_km)
-    bank = TextBank.make(data.glossary, data.labels[usable[:, 0]], config.seed)
-    trainer = Trainer(data.windows, data.labels, usable, bank, network, config)
+    shown = split.shown_parts(GRID, network.windows.widths_km)
+    bank = TextBank.make(data.glossary, data.labels[shown[:, 0].all((1, 2))], config.seed)
+    trainer = Trainer(data, shown, bank, network, config)
     judge = Judge.of(data, np.flatnonzero(split.validation_tiles(GRID)), config.seed)
 
     def report(state: dict[str, float]) -> None:
@@ -62,7 +62,7 @@ def train_default(
     trained = trainer.run(work / "checkpoint.safetensors", report, progress)
     write_model(out, trained, model_id)
     figures = {
-        "trained_on_windows": usable.sum(0).tolist(),
+        "trained_on_windows": trainer.usable.sum(0).tolist(),
         "training": asdict(config),
         "test": _measure(inputs, data, out, split.test_tiles, progress),
         "validation": _measure(inputs, data, out, split.validation_tiles, progress),

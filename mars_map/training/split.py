@@ -2,8 +2,9 @@
 
 Neighbouring windows overlap, so tiles cannot be split at random. Blocks are drawn, and towards the
 poles, where meridians converge, runs of neighbouring blocks are drawn together so that each is
-about as wide on the ground as a block at the equator. Windows of training tiles that would touch a
-window of a tile that is held out are left out.
+about as wide on the ground as a block at the equator. Tiles whose nearest window would touch a
+window of a tile that is held out take no part in a training; of the wide windows of the others
+those parts are hidden that would.
 """
 
 import json
@@ -15,11 +16,16 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mars_map.planet.blocks import BLOCK_COLUMNS, BLOCK_LAT_DEG, BLOCK_ROWS, block_numbers
-from mars_map.planet.grid import Grid
+from mars_map.planet.grid import EqualAreaGrid, Grid
+from mars_map.planet.local import square_points
 from mars_map.planet.sphere import RADIUS_M
 from mars_map.training.places import unit_vectors
 
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.10
+PARTS = 16
+"""Parts of a window's side: so finely is hidden what training may not see."""
+PLACES = EqualAreaGrid(0.25)
+"""Where distances to held-out ground are known."""
 SPLIT_FILE = Path(__file__).with_name("split.json")
 """The committed split: the seed, and the blocks of each part by number."""
 
@@ -74,20 +80,46 @@ class Split:
         """Tell which tiles are for validation, (n_tiles,)."""
         return np.isin(block_numbers(*grid.centers), self.validation)
 
-    def training_windows(self, grid: Grid, widths_km: tuple[float, ...]) -> NDArray[np.bool_]:
-        """Tell which windows are for training, (n_tiles, n_widths); widths nearest first.
+    def training_tiles(self, grid: Grid, widths_km: tuple[float, ...]) -> NDArray[np.bool_]:
+        """Tell which tiles may be learned from, (n_tiles,); widths of their windows nearest first.
 
-        None of them shares ground with the widest window round any test tile, so that no pixel of
-        a test window is ever seen, nor with the nearest window round any validation tile. The wide
-        windows near a held-out block are left out, the near ones of the same tile need not be.
+        The nearest window of none of them shares ground with the widest window round any test tile,
+        so that no pixel of a test window is ever seen, nor with the nearest window round any
+        validation tile.
         """
-        test, validation = self.test_tiles(grid), self.validation_tiles(grid)
-        nearest, *_, widest = (*widths_km, widths_km[-1])
-        held_out = [
-            _touching(grid, test, width, widest) | _touching(grid, validation, width, nearest)
-            for width in widths_km
-        ]
-        return ~np.stack(held_out, axis=1)
+        nearest, widest = widths_km[0], widths_km[-1]
+        return ~(
+            _touching(grid, self.test_tiles(grid), nearest, widest)
+            | _touching(grid, self.validation_tiles(grid), nearest, nearest)
+        )
+
+    def shown_parts(self, grid: Grid, widths_km: tuple[float, ...]) -> NDArray[np.bool_]:
+        """Tell which parts of all windows may be seen, (n_tiles, n_widths, PARTS, PARTS).
+
+        Of the nearest window of a training tile all are, of other tiles' windows none. A part of a
+        wider window is hidden where it could share ground with a window that is held out: where its
+        corners and those of that window could meet.
+        """
+        shown = np.zeros((grid.n_tiles, len(widths_km), PARTS, PARTS), bool)
+        tiles = np.flatnonzero(self.training_tiles(grid, widths_km))
+        shown[tiles, 0] = True
+        nearest, widest = widths_km[0], widths_km[-1]
+        from_test = _distances_km(grid, self.test_tiles(grid)) - widest / np.sqrt(2)
+        from_validation = _distances_km(grid, self.validation_tiles(grid)) - nearest / np.sqrt(2)
+        clear = np.minimum(from_test, from_validation)
+        lon, lat = (values[tiles] for values in grid.centers)
+        for scale, width in enumerate(widths_km[1:], start=1):
+            places = PLACES.tile_at(*square_points(lon, lat, width * 1000, PARTS))
+            shown[tiles, scale] = clear[places] > width / PARTS / np.sqrt(2)
+        return shown
+
+
+def _distances_km(grid: Grid, tiles: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how far every point of each of `PLACES` is at least from the centre of some tile."""
+    centres = cKDTree(unit_vectors(*(values[tiles] for values in grid.centers)))
+    chord, _ = centres.query(unit_vectors(*PLACES.centers))
+    to_corner_km = np.radians(PLACES.row_height_deg) / np.sqrt(2) * RADIUS_M / 1000
+    return 2 * np.arcsin(chord / 2) * RADIUS_M / 1000 - to_corner_km
 
 
 def _runs(row: int) -> list[list[int]]:
