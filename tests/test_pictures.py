@@ -15,7 +15,7 @@ from mars_map.planet.sphere import great_circle_m
 from mars_map.search import Query
 from mars_map.web import service
 from mars_map.web.params import parse_part
-from mars_map.web.pictures import picture_part
+from mars_map.web.pictures import picture_file_part, picture_part
 
 
 def packed(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -92,6 +92,17 @@ def test_a_bad_picture_gets_one_sentence(data):
     with pytest.raises(PictureError) as caught:
         picture_part("<b>mine</b>.png", data)
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_picture_that_is_too_large_is_not_to_be_given_in_another_format(tmp_path, small_index):
+    large = BAD["too many pixels"]
+    with pytest.raises(PictureError, match=r"larger than 100,000,000 pixels; cut it"):
+        picture_part("large.png", large)
+    file = tmp_path / "long.png"
+    with file.open("wb") as sparse:
+        sparse.truncate(65 * 2**20)
+    with pytest.raises(PictureError, match=r"larger than 64 MB; cut it"):
+        picture_file_part(file, None, small_index)
 
 
 @pytest.mark.parametrize("width", [0, -3, 1e9, float("inf")])

@@ -285,6 +285,27 @@ def test_an_outline_round_a_pole_encloses_it(tmp_path, crs, side):
     assert region.geometry().is_valid
 
 
+@pytest.mark.parametrize(
+    ("shape", "inside", "outside"),
+    [
+        (shapely.box(-180, 70, 180, 90), [(0, 90), (-180, 75), (100, 71)], [(0, 69), (0, -90)]),
+        (shapely.box(-180, -90, 180, -60), [(0, -90), (179, -61)], [(0, 0)]),
+        (shapely.box(-180, -30, 180, 30), [(0, 0), (-180, 29)], [(0, 31), (9, -80)]),
+        (shapely.box(-180, -90, 180, 90), [(0, 90), (7, 0), (0, -90)], []),
+        (shapely.box(160, 70, 200, 90), [(-170, 80), (170, 80)], [(0, 80)]),
+    ],
+    ids=["north", "south", "band", "planet", "wedge"],
+)
+def test_outlines_along_the_borders_of_the_flat_map_are_taken_as_they_lie(
+    tmp_path, shape, inside, outside
+):
+    area = read_area(save(tmp_path / "flat.gpkg", shape, crs=mars_crs()))
+    assert area.region.contains(*np.array(inside).T).all()
+    assert not outside or not area.region.contains(*np.array(outside).T).any()
+    assert area.region.geometry().is_valid
+    assert query_from_params(query_to_params(Query("x", region=area.region))).region == area.region
+
+
 def test_many_corners_are_simplified_and_it_is_told(tmp_path):
     angle = np.linspace(0, 2 * np.pi, 5000)
     radius = 20 + np.sin(40 * angle)

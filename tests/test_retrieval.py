@@ -420,7 +420,7 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, monkeypatch):
         "refused by the encoder (A picture has fewer than 4 pixels a side; give larger ones)": [
             "tiny.png"
         ],
-        "more than 10,000 pixels": ["wide.png"],
+        "larger than 10,000 pixels": ["wide.png"],
         "larger than 0 MB": ["large.png"],
         "not there": ["gone.png"],
         "outside the folder": ["../secret.png", str(tmp_path / "secret.png")],

@@ -89,18 +89,24 @@ def _on_the_sphere(polygon: shapely.Polygon, name: str) -> shapely.Geometry:
 
 def _enclosed(ring: shapely.LinearRing, name: str) -> shapely.Geometry:
     corners = shapely.get_coordinates(ring)
+    # First as on the sphere. An outline that is nothing there, such as a band or a cap whose edges
+    # run along the borders of the flat map, is taken as it lies on that.
+    for lon, lat in (_on_the_shorter_way(corners), corners.T):
+        # Brought near the program's own longitudes, so that three turns find every part.
+        lon = lon - 360.0 * np.round((lon.min() + lon.max()) / 720.0)
+        polygon = shapely.Polygon(np.column_stack([lon, lat]))
+        if polygon.is_valid and polygon.area > 0:
+            return wrap_geometry(polygon)
+    raise RegionError(
+        f'A polygon of "{name}" crosses itself or encloses nothing; mend it, for example with '
+        '"Fix geometries" of QGIS.'
+    )
+
+
+def _on_the_shorter_way(corners: NDArray) -> tuple[NDArray, NDArray]:
+    """Return longitudes without jumps, every edge the shorter way round, and latitudes."""
     lon, lat = np.unwrap(corners[:, 0], period=360.0), corners[:, 1]
-    if abs(lon[-1] - lon[0]) > 180.0:
-        lon, lat = _closed_over_the_pole(lon, lat)
-    # Brought near the program's own longitudes, so that three turns find every part.
-    lon = lon - 360.0 * np.round((lon.min() + lon.max()) / 720.0)
-    polygon = shapely.Polygon(np.column_stack([lon, lat]))
-    if not polygon.is_valid or polygon.area == 0:
-        raise RegionError(
-            f'A polygon of "{name}" crosses itself or encloses nothing; mend it, for example with '
-            '"Fix geometries" of QGIS.'
-        )
-    return wrap_geometry(polygon)
+    return _closed_over_the_pole(lon, lat) if abs(lon[-1] - lon[0]) > 180.0 else (lon, lat)
 
 
 def _closed_over_the_pole(lon: NDArray, lat: NDArray) -> tuple[NDArray, NDArray]:
@@ -159,7 +165,9 @@ def _open(ring: shapely.LinearRing) -> tuple[tuple[float, float], ...]:
 
 
 def _corners_of(geometry: shapely.Geometry) -> int:
-    return int(shapely.get_num_coordinates(geometry))
+    """Return how many corners there are; the last of a ring, which is the first, counts once."""
+    holes = shapely.get_num_interior_rings(shapely.get_parts(geometry))
+    return int(shapely.get_num_coordinates(geometry) - (holes + 1).sum())
 
 
 def _count(number: int, noun: str) -> str:

@@ -40,6 +40,10 @@ class UnreadableError(Exception):
     """A file of a collection cannot be read; the message is the reason in a few words."""
 
 
+class TooLargeError(UnreadableError):
+    """A picture is sound, for all that is known, and larger than what is read."""
+
+
 class Files(Protocol):
     """The files of a collection, by names with slashes, relative to its top."""
 
@@ -99,11 +103,11 @@ def decode_picture(data: bytes) -> "Image":
             warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(data), formats=_FORMATS)
             if picture.width * picture.height > MAX_PIXELS:
-                raise UnreadableError(f"more than {MAX_PIXELS:,} pixels")
+                raise TooLargeError(f"larger than {MAX_PIXELS:,} pixels")
             picture.load()
             return _opaque(ImageOps.exif_transpose(picture))
     except Image.DecompressionBombError as error:
-        raise UnreadableError(f"more than {MAX_PIXELS:,} pixels") from error
+        raise TooLargeError(f"larger than {MAX_PIXELS:,} pixels") from error
     except Image.UnidentifiedImageError as error:
         raise UnreadableError("not a picture by its content") from error
     except (OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError) as error:
@@ -228,7 +232,7 @@ def _top(names: Collection[str]) -> str:
 
 def _limited(data: bytes) -> bytes:
     if len(data) > MAX_FILE_BYTES:
-        raise UnreadableError(f"larger than {MAX_FILE_BYTES // 2**20} MB")
+        raise TooLargeError(f"larger than {MAX_FILE_BYTES // 2**20} MB")
     return data
 
 

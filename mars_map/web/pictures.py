@@ -42,7 +42,11 @@ def picture_part(
     ModelError and ModelMismatchError where no image encoder fits.
     """
     # Imported here: it takes half a second, which the first page needs more.
-    from mars_map.evaluation.picture_files import UnreadableError, decode_picture
+    from mars_map.evaluation.picture_files import (
+        TooLargeError,
+        UnreadableError,
+        decode_picture,
+    )
 
     if width_km is not None and not 0 < width_km <= MAX_WIDTH_KM:
         raise PictureError(
@@ -51,6 +55,10 @@ def picture_part(
         )
     try:
         picture = decode_picture(data)
+    except TooLargeError as error:
+        raise PictureError(
+            f'The picture "{name[:60]}" is {error}; cut it or make it smaller.'
+        ) from error
     except UnreadableError as error:
         raise PictureError(
             f'The picture "{name[:60]}" is {error}; give a PNG, JPEG, TIFF, WebP, BMP or GIF.'
@@ -82,10 +90,14 @@ def picture_file_part(path: Path, width_km: float | None, index: TileIndex) -> P
 
     Raises like `picture_part`.
     """
-    from mars_map.evaluation.picture_files import UnreadableError, file_content
+    from mars_map.evaluation.picture_files import TooLargeError, UnreadableError, file_content
 
     try:
         content = file_content(path)
+    except TooLargeError as error:
+        raise PictureError(
+            f'The picture "{path}" is {error}; cut it or make it smaller.'
+        ) from error
     except UnreadableError as error:
         raise PictureError(f'The picture "{path}" is {error}; check the path.') from error
     return picture_part(path.name, content, width_km, index)
