@@ -29,10 +29,12 @@ from mars_map.search.labels import LabelBook, LabelLayer
 from mars_map.ui.own import Own, fitting
 from mars_map.ui.session import ADDRESS_NAMES, VIEW_NAMES, _index_of, restored, session_of
 from mars_map.ui.state import TABS, PageState
+from mars_map.ui.visits import VISITS, Visit, Visits, come_back, copied
 from mars_map.web import Service
 from mars_map.web.compare import Other
 from mars_map.web.indexes import INDEX_PARAM
 from tests.conftest import make_index
+from tests.test_page import page, payload  # noqa: F401
 
 SCRIPT = "<script>alert(1)</script> “ü” \\ {{ 7 * 7 }}"
 VIEW = "at=137.8,-5.4&z=4.5&base=relief&heat=35&view=north&style=360W"
@@ -362,3 +364,74 @@ def test_a_session_finds_its_index_among_those_of_the_server(visit, monkeypatch,
     assert _index_of(session, "") == ""
     assert _index_of(replace(session, index_digest=other.digest), "") == "other"
     assert _index_of(replace(session, index_digest="ab" * 32), "here") == "here"
+
+
+def visit_of(state, book, own=()):
+    """What the server keeps of a page."""
+    history, position = tuple(state.history), state.position
+    return Visit(state.query, state.limits, state.tab, history, position, copied(book), own)
+
+
+def test_a_reload_brings_back_what_the_address_does_not_hold(visit, own):
+    state, book = visit
+    kept = visit_of(state, book, (own,))
+    fresh, labels = PageState(), LabelBook()
+    fresh.read(state.to_params())
+    labels.follow(fresh.query)
+    back = come_back(kept, fresh, labels)
+    assert (fresh.history, fresh.position, fresh.tab) == (state.history, state.position, state.tab)
+    assert back.layers == book.layers and back.subjects == book.subjects
+    assert back.open == book.open
+    fresh.step(1)
+    assert fresh.query.text == "chaos", "redo works"
+    back.layers.clear()
+    assert kept.book.layers, "what is kept does not change with the page"
+
+
+def test_another_address_in_the_same_tab_is_asked_on_top_of_the_history(visit):
+    kept = visit_of(*visit)
+    fresh = PageState()
+    fresh.search("craters")
+    labels = come_back(kept, fresh, LabelBook())
+    assert fresh.query.text == "craters" and fresh.history == [*kept.history, Query("craters")]
+    assert fresh.position == len(fresh.history) - 1
+    assert labels.layers == kept.book.layers and labels.open is None
+    full = replace(kept, history=tuple(Query(f"dunes {'i' * n}") for n in range(1, 51)))
+    fresh.history = [Query("craters")]
+    come_back(full, fresh, LabelBook())
+    assert len(fresh.history) == 50 and fresh.history[fresh.position] == fresh.query
+
+
+def test_a_region_without_a_query_survives_a_reload(small_service):
+    state = PageState()
+    state.ask(region=LatitudeBand(-30, 30))
+    fresh = PageState()
+    come_back(visit_of(state, LabelBook()), fresh, LabelBook())
+    assert fresh.limits == state.limits and fresh.query is None and fresh.tab is None
+
+
+def test_the_oldest_visits_are_forgotten_first(own):
+    empty = visit_of(PageState(), LabelBook())
+    visits = Visits(most=3)
+    for name in "abc":
+        visits.keep(name, empty)
+    visits.keep("a", empty)
+    visits.keep("d", empty)
+    assert [name for name in "abcd" if visits.get(name)] == ["a", "c", "d"]
+    full = replace(empty, own=(own,))
+    small = Visits(most_bytes=2 * full.size)
+    for name in "abc":
+        small.keep(name, full)
+    assert [name for name in "abc" if small.get(name)] == ["b", "c"]
+    one = Visits(most_bytes=1)
+    one.keep("a", full)
+    assert one.get("a") is full, "the present visit is always kept"
+
+
+def test_the_page_tells_the_tab_a_name_and_keeps_the_visit(page, small_index):  # noqa: F811
+    test = page(q="dunes")
+    sent = payload(test, "mars-visit")
+    assert sent["index"] == small_index.digest and sent["settled"] is False
+    assert VISITS.get(sent["name"]).history == (Query("dunes"),)
+    other = payload(page(q="dunes"), "mars-visit")
+    assert other["name"] != sent["name"]

@@ -14,6 +14,7 @@ from mars_map.ui.map import mars_map
 from mars_map.ui.panel import doubt, panel, summary
 from mars_map.ui.state import PageState, page_state, read_address, write_address
 from mars_map.ui.text import plain
+from mars_map.ui.visits import follow_visit
 from mars_map.web import service
 
 STYLE = Path(__file__).with_name("page.css")
@@ -57,6 +58,7 @@ def _workbench() -> None:
         result = None
     _map(state, result)
     drawer(state, result, held_back=held_back)
+    follow_visit(state)
 
 
 def _must_wait(state: PageState) -> bool:
