@@ -23,7 +23,7 @@ from mars_map.export import EXPORTERS, Provenance, export_result
 from mars_map.export.citation import citation_text
 from mars_map.index import TileIndex
 from mars_map.maps.footprints import to_geodataframe
-from mars_map.search import Engine, Part, Query, Result
+from mars_map.search import Engine, Part, Query, Result, open_engine
 from mars_map.settings import INDEX_DIR
 
 if TYPE_CHECKING:
@@ -122,10 +122,7 @@ def citation(result: Result) -> str:
 
 @lru_cache(maxsize=4)
 def _engine(index: TileIndex) -> Engine:
-    # Imported here: it brings the server's libraries, which opening an index does not need.
-    from mars_map.web.indexes import open_fitting_engine
-
-    return open_fitting_engine(index)
+    return open_engine(index)
 
 
 @lru_cache(maxsize=4)

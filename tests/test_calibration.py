@@ -29,7 +29,8 @@ from mars_map.search.calibration import (
 from mars_map.search.records import result_record
 from mars_map.search.vocabulary import Term, bare, split_parts
 from mars_map.settings import MODEL_DIR
-from mars_map.training.calibrate import Unknown, Words, calibrate, set_limits
+from mars_map.training.calibrate import calibrate
+from mars_map.training.familiarity import Unknown, Words, set_limits
 from mars_map.training.hierarchy import Counts, fit_curves
 from mars_map.training.split import Split
 from mars_map.training.texts import Glossary
@@ -395,7 +396,7 @@ def test_records_and_files_carry_the_estimate(calibrated_engine, small_engine):
 
 
 def test_the_shell_says_it_beside_the_answer(calibrated_engine, monkeypatch):
-    monkeypatch.setattr("mars_map.cli.searching.open_fitting_engine", lambda *_: calibrated_engine)
+    monkeypatch.setattr("mars_map.cli.searching.open_engine", lambda *_, **__: calibrated_engine)
 
     def run(*words: str):
         outcome = CliRunner().invoke(main, ["search", *words, "--top-k", "3"])

@@ -5,22 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from mars_map import api, settings
-from mars_map.errors import IndexMissingError, ModelMismatchError
+from mars_map.cli import main
+from mars_map.errors import ModelMismatchError, QueryError
 from mars_map.index.synthetic import TruthEncoder, synthesize
 from mars_map.search import Query
+from mars_map.search.opening import fitting_encoder, model_folder
 from mars_map.web import routes, service
-from mars_map.web.indexes import (
-    chosen_index,
-    fitting_encoder,
-    folder_of,
-    model_folder,
-    named_folders,
-)
+from mars_map.web.indexes import chosen_index, folder_of, named_folders
 from tests.conftest import make_index
 
 
@@ -52,7 +49,7 @@ def test_folders_of_indexes_and_equal_names(shelf, small_index, tmp_path):
     assert list(found) == ["index", "planet", "strange", "index-2"]
     assert folder_of(found, "") == small_index.folder
     assert folder_of(found, "planet") == shelf / "planet"
-    with pytest.raises(IndexMissingError, match="there is index, planet"):
+    with pytest.raises(QueryError, match="there is index, planet"):
         folder_of(found, "venus")
     assert list(named_folders((tmp_path / "none",))) == ["none"], "opening it says what is wrong"
 
@@ -67,7 +64,11 @@ def test_every_route_takes_the_name_of_an_index(client, several, small_index):
     assert pictures[0].content != pictures[1].content
     assert client.get("/mars/health?index=planet").json()["index"] == planet["digest"]
     unknown = client.get("/mars/footprints?q=Gale&index=venus")
-    assert unknown.status_code == 503 and "venus" in unknown.json()["error"]
+    assert unknown.status_code == 400
+    assert (
+        unknown.json()["error"]
+        == 'There is no index "venus" here; there is index, planet, strange.'
+    )
 
 
 def test_an_index_without_its_model_answers_by_tile_and_says_so_for_words(client, several):
@@ -139,3 +140,21 @@ def test_a_script_searches_any_index_by_the_model_that_made_it(several, shelf):
     assert result.index is index and len(result.hits) == 3
     with pytest.raises(ModelMismatchError):
         api.search(api.open_index(shelf / "strange"), "Gale")
+
+
+def test_the_shell_evaluates_any_index_by_the_model_that_made_it(several, shelf, tmp_path):
+    catalogue = tmp_path / "gale.csv"
+    index = api.open_index(shelf / "planet")
+    lon, lat = (float(v[index.grid.tile_at(137.8, -5.4)]) for v in index.grid.centers)
+    catalogue.write_text(f"lon,lat\n{lon},{lat}\n")
+    command = ["evaluate", "geolocalization", "--catalogue", str(catalogue), "--json"]
+    planet = CliRunner().invoke(
+        main, [*command, "--index", str(shelf / "planet"), "--query", "Gale"]
+    )
+    assert planet.exit_code == 0, planet.output
+    assert json.loads(planet.stdout)["corrected"]["recall"] == 1
+    strange = [*command, "--index", str(shelf / "strange")]
+    picture = str(tmp_path / "any.png")
+    for asked in (("--query", "dunes"), ("--image", picture)):
+        outcome = CliRunner().invoke(main, [*strange, *asked])
+        assert outcome.exit_code == 1 and "is not at hand" in outcome.stderr

@@ -201,7 +201,7 @@ def test_an_index_of_exact_vectors_is_searched_by_fast_words_and_by_no_other_mod
     fast = Engine(index, load_text_encoder(small, "int8")).search(Query("dunes"))
     assert np.abs(exact.scores - fast.scores).max() < 0.01
     with pytest.raises(ModelMismatchError, match='made by the model "small"'):
-        open_engine(index, MODEL_DIR).search(Query("dunes"))
+        open_engine(index).search(Query("dunes"))
 
 
 def test_the_shell_reads_a_picture_by_the_model_of_the_index_that_it_searches(

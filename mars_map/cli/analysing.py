@@ -10,10 +10,9 @@ import numpy as np
 from mars_map.cli.points import example_tile
 from mars_map.cli.where import chosen_filters, chosen_region, where_options
 from mars_map.errors import QueryError
-from mars_map.search import Part, Query
+from mars_map.search import Part, Query, open_engine
 from mars_map.search.query import DEFAULT_TOP_K, MAX_TOP_K
 from mars_map.settings import INDEX_DIR
-from mars_map.web.indexes import open_fitting_engine
 
 
 @click.command()
@@ -63,7 +62,7 @@ def why(
         top_k=top_k,
         threshold=threshold,
     )
-    engine = open_fitting_engine(folder)
+    engine = open_engine(folder)
     own = [read_own(path, engine.index.grid) for path in files]
     result = engine.search(query)
     explanation = Explainer(engine.covariate).explain(result, own)

@@ -10,7 +10,9 @@ import click
 from mars_map.cli.points import example_tile
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import QueryError
+from mars_map.index import open_index
 from mars_map.search import Query, open_engine
+from mars_map.search.opening import fitting_folder
 from mars_map.settings import INDEX_DIR, MODEL_DIR
 
 if TYPE_CHECKING:
@@ -53,9 +55,9 @@ def evaluate() -> None:
     "folder",
     type=click.Path(path_type=Path),
     default=INDEX_DIR,
-    help="Index folder; the one that comes with mars_map if not given.",
+    help="Index folder; the one that comes with mars_map if not given. It is searched with the "
+    "model that made it, which is looked for in MARS_MAP_MODEL and beside the index.",
 )
-@_model_option
 @click.option(
     "--catalogue",
     required=True,
@@ -86,7 +88,6 @@ def evaluate() -> None:
 @_json_option
 def geolocalization(
     folder: Path,
-    model: Path,
     catalogue: Path,
     words: str | None,
     at: str | None,
@@ -113,9 +114,9 @@ def geolocalization(
     elif at is not None:
         query = Query.like(example_tile(folder, at))
     else:
-        query = _picture_query(images, model, width_km)
+        query = _picture_query(images, folder, width_km)
     features = read_catalogue(catalogue)
-    engine = open_engine(folder, model)
+    engine = open_engine(folder)
     blocks = read_blocks(_split_file(test_blocks), engine.index.grid) if test_blocks else None
     report = evaluate_query(engine, query, features, blocks)
     if curve:
@@ -208,10 +209,13 @@ def pairs(
     _print(report, as_json)
 
 
-def _picture_query(images: tuple[Path, ...], model: Path, width_km: float | None) -> "PictureQuery":
+def _picture_query(
+    images: tuple[Path, ...], folder: Path, width_km: float | None
+) -> "PictureQuery":
     from mars_map.encoders import load_image_encoder
     from mars_map.evaluation import PictureQuery
 
+    model = fitting_folder(open_index(folder))
     return PictureQuery.read(images, load_image_encoder(model), width_km)
 
 

@@ -16,11 +16,10 @@ from mars_map.errors import ExportError, IndexDamagedError, QueryError
 from mars_map.export import EXPORTERS, HITS, Layer, Units, export_bytes, write_file
 from mars_map.index import open_index, verify_index
 from mars_map.planet.coordinates import format_point
-from mars_map.search import Part, Query, Result
+from mars_map.search import Part, Query, Result, open_engine
 from mars_map.search.query import DEFAULT_TOP_K, MAX_TOP_K
 from mars_map.search.records import hit_records, result_record
 from mars_map.settings import INDEX_DIR, SCHEDULER
-from mars_map.web.indexes import open_fitting_engine
 from mars_map.web.params import parse_part
 from mars_map.web.pictures import picture_file_part
 
@@ -179,7 +178,7 @@ def _answer(folder: Path, query: Query, options: dict[str, Any]) -> None:
     layer = Units(check_least(options["least_area"])) if options["layer"] == "units" else HITS
     if output is None and form not in _TEXT_FORMATS:
         raise ExportError(f"A {form} result is not text; name a file for it with -o FILE.")
-    result = open_fitting_engine(folder, options["scheduler"]).search(query)
+    result = open_engine(folder, scheduler=options["scheduler"]).search(query)
     data = _render(result, form, layer)
     if result.refinement:
         click.echo(f"mars-map: {result.refinement}.", err=True)

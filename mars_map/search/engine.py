@@ -6,23 +6,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mars_map.covariates import Covariates as TileCovariates
 from mars_map.encoders.prompts import average_vectors, fill_prompts
 from mars_map.errors import ModelMismatchError, QueryError
-from mars_map.index import TileIndex, open_index
+from mars_map.index import TileIndex
 from mars_map.planet.regions import Region
 from mars_map.search.batching import BatchedScan
 from mars_map.search.calibration import Calibration, Estimate
 from mars_map.search.parts import Filter, Part, decode_vector
 from mars_map.search.query import Query
 from mars_map.search.scoring import best_tiles, leave_out, rescore
-from mars_map.settings import INDEX_DIR, MODEL_DIR
 
 CACHE_BYTES = 64 * 2**20
 """Most memory that cached scores may take: about a hundred queries on the embedded index."""
@@ -320,28 +317,6 @@ class Engine:
         if self._covariates is None:
             raise QueryError("This index has nothing to filter by; take the filters away.")
         return self._covariates(name)
-
-
-def open_engine(index: TileIndex | Path | str = INDEX_DIR, model: Path | str = MODEL_DIR) -> Engine:
-    """Search an index, open or by folder, with the compact encoder, loaded at its first use.
-
-    Raises IndexMissingError, IndexVersionError or IndexDamagedError; the encoder's errors come with
-    the first text query.
-    """
-
-    def load() -> TextEncoder:
-        # Imported here: torch and transformers take seconds, and queries by tile need neither.
-        from mars_map.encoders import load_text_encoder
-
-        return load_text_encoder(Path(model))
-
-    index = index if isinstance(index, TileIndex) else open_index(index)
-    return Engine(
-        index,
-        load,
-        calibration=lambda: Calibration.load(model),
-        covariates=TileCovariates(index.grid),
-    )
 
 
 def check_encoder(index: TileIndex, encoder: TextEncoder) -> TextEncoder:

@@ -27,6 +27,7 @@ _TURN = re.compile(r"{(\w+)(?::\w+)?}")
 NUMBER = {"type": "number"}
 TEXT = {"type": "string"}
 NUMBERS = {"type": "array", "items": NUMBER}
+BOUNDS = {**NUMBERS, "minItems": 4, "maxItems": 4}
 LINKS = {"type": "array", "items": {"$ref": "#/components/schemas/Link"}}
 
 
@@ -41,7 +42,7 @@ HIT = _object(
     lat=NUMBER,
     score=NUMBER,
     rank={"type": "integer"},
-    bounds={**NUMBERS, "minItems": 4, "maxItems": 4},
+    bounds=BOUNDS,
 )
 FEATURE = _object(type={"const": "Feature"}, id=TEXT, properties={"type": "object"}) | {
     "description": "A GeoJSON feature whose coordinates are degrees on Mars."
@@ -58,6 +59,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "/health": _object(status=TEXT, index=TEXT, warm={"type": "boolean"}),
     "/index": _object(
         digest=TEXT,
+        name=TEXT,
+        synthetic={"type": "boolean"},
         model=TEXT,
         grid=_object(edges=NUMBERS, columns=NUMBERS),
         layers={"type": "array", "items": {"type": "object"}},
@@ -77,7 +80,16 @@ ANSWERS: dict[str, dict[str, Any]] = {
         colours={"type": "array", "items": TEXT},
     ),
     "/elevation": _object(lon=NUMBER, lat=NUMBER, elevation_m=NUMBER),
-    "/tile-at": {"type": "object", "properties": {"tile": {"type": ["string", "null"]}}},
+    "/tile-at": {
+        "type": "object",
+        "properties": {
+            "tile": {"type": ["string", "null"]},
+            "bounds": BOUNDS,
+            "lon": NUMBER,
+            "lat": NUMBER,
+        },
+        "required": ["tile"],
+    },
     "/places": _object(places={"type": "array", "items": {"type": "object"}}),
     "/ogc": _object(title=TEXT, links=LINKS),
     "/ogc/conformance": _object(conformsTo={"type": "array", "items": TEXT}),

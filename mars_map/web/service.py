@@ -19,17 +19,12 @@ from mars_map.index import TileIndex
 from mars_map.maps.basemap import Basemaps
 from mars_map.maps.heat import heat_png
 from mars_map.planet.gazetteer import Gazetteer
-from mars_map.search import Engine, Query, Result
+from mars_map.search import Engine, Query, Result, open_engine
 from mars_map.search.cluster import ClusterScan
+from mars_map.search.opening import fitting_folder, model_folder
 from mars_map.search.scan import warm_up
 from mars_map.search.threshold import histogram
-from mars_map.web.indexes import (
-    folder_of,
-    index_name,
-    model_folder,
-    named_folders,
-    open_fitting_engine,
-)
+from mars_map.web.indexes import folder_of, index_name, named_folders
 
 if TYPE_CHECKING:
     from mars_map.encoders.compact import CompactImageEncoder
@@ -63,7 +58,8 @@ class Service:
     def engine(self) -> Engine:
         """The engine of that index; its encoder loads at the first query in words.
 
-        Raises IndexMissingError, IndexVersionError or IndexDamagedError.
+        Raises QueryError for a name that no index has, IndexMissingError, IndexVersionError or
+        IndexDamagedError.
         """
         name = index_name()
         if name:
@@ -72,11 +68,11 @@ class Service:
             if name != next(iter(folders)):
                 with self._lock:
                     if name not in self._others:
-                        self._others[name] = open_fitting_engine(folder)
+                        self._others[name] = open_engine(folder)
                     return self._others[name]
         with self._lock:
             if self._engine is None:
-                self._engine = open_fitting_engine(folder_of(self.folders, ""))
+                self._engine = open_engine(folder_of(self.folders, ""))
             return self._engine
 
     @property
@@ -86,12 +82,15 @@ class Service:
 
     @property
     def index(self) -> TileIndex:
-        """The index that is searched. Raises like `open_engine`."""
+        """The index that is searched. Raises like `engine`."""
         return self.engine.index
 
     def image_encoder(self, index: TileIndex) -> "CompactImageEncoder":
-        """Return what makes vectors of an index of pictures, loaded once. Raises ModelError."""
-        return _image_encoder(model_folder(index) or settings.MODEL_DIR)
+        """Return what makes vectors of an index of pictures, loaded once.
+
+        Raises ModelMismatchError where its model is not at hand, and ModelError.
+        """
+        return _image_encoder(fitting_folder(index))
 
     @cached_property
     def gazetteer(self) -> Gazetteer:
