@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from mars_map import web
 from mars_map.build.inputs import Inputs
-from mars_map.build.overlays import CATALOGUES, Feature, build_overlays, encode_paths, simplify
+from mars_map.build.overlay_catalogues import CATALOGUES, Feature
+from mars_map.build.overlays import build_overlays, encode_paths, simplify
 from mars_map.planet.sphere import great_circle_m
 from mars_map.settings import OVERLAYS_DIR
 from mars_map.web import overlays

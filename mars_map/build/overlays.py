@@ -8,30 +8,19 @@ are simplified to two kilometres: they are drawn over a planet, not measured.
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from mars_map.build.basemap import write_cog
-from mars_map.build.inputs import (
-    DUNE_FIELDS,
-    GEOLOGIC_COLOURS,
-    GEOLOGIC_CONTACTS,
-    GLACIER_LIKE_FORMS,
-    GRABEN,
-    HYDRATED_MINERALS,
-    LANDSLIDES,
-    LAYERED_EJECTA,
-    WRINKLE_RIDGES,
-    Inputs,
-)
+from mars_map.build.inputs import GEOLOGIC_COLOURS, Inputs
+from mars_map.build.overlay_catalogues import CATALOGUES, PUBLIC, Catalogue, Feature, Geometry
 from mars_map.errors import BuildError
 from mars_map.files import whole_file
-from mars_map.planet.sphere import METRES_PER_DEGREE, great_circle_m
+from mars_map.planet.sphere import METRES_PER_DEGREE
 
 TOLERANCE_M = 2_000.0
 """Lines and outlines are simplified (Douglas and Peucker 1973) so that no corner left out lies
@@ -43,230 +32,6 @@ SCALE = 1_000
 
 GEOLOGY_QUALITY = 75
 """Of WebP, for flat colours that are drawn half transparent."""
-
-
-class Feature(NamedTuple):
-    """A feature of a catalogue."""
-
-    paths: list[NDArray[np.float64]]
-    """Its points, lines or outer rings, each (n, 2) lon, lat in degrees."""
-    kind: str
-    """What the catalogue calls it, in words; "" where there is only one kind."""
-    size: float | None
-    """In the catalogue's unit; None where it is not known."""
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """A published catalogue, and what must be said where it is shown."""
-
-    key: str
-    """Name of the file and in addresses."""
-    title: str
-    """Name for people."""
-    geometry: Literal["point", "line", "polygon"]
-    credit: str
-    """Short citation."""
-    source: str
-    """Full citation."""
-    doi: str
-    """Without "https://doi.org/"; "" where there is none."""
-    licence: str
-    measure: str
-    """What the size is, and its unit: "area, km²"; "" where the catalogue has none."""
-    care: str
-    """What to bear in mind, as it stands behind "Dune fields: "; "" for nothing."""
-
-
-FACTS = "coordinates and sizes as facts; cite the source"
-CC_BY = "CC-BY-4.0 (PSUP)"
-PUBLIC = "public domain (USGS)"
-KNAPMEYER = (
-    "Knapmeyer et al. (2006): Working models for spatial distribution and level of Mars' "
-    "seismicity. Journal of Geophysical Research 111, E11006"
-)
-
-LANDSLIDE_KINDS = {
-    "RA": "rock avalanche",
-    "S": "slide",
-    "DF": "debris flow",
-    "EJ": "ejecta-related",
-}
-DUNE_KINDS = {
-    "B": "barchan",
-    "Bd": "barchanoid",
-    "D": "dome",
-    "L": "linear",
-    "S": "star",
-    "SS": "sand sheet",
-    "T": "transverse",
-    "U": "unclassified",
-}
-CONTACT_KINDS = {
-    "Certain": "certain contact",
-    "Approx": "approximate contact",
-    "Internal": "internal contact",
-    "Border": "border",
-}
-
-
-def _landslides(inputs: Inputs) -> list[Feature]:
-    return [
-        _point(row, _words(row["type"].split("/"), LANDSLIDE_KINDS, " or "), row["area_km2"])
-        for row in inputs.rows(LANDSLIDES)
-    ]
-
-
-def _glaciers(inputs: Inputs) -> list[Feature]:
-    return [_point(row, "", row["length_km"]) for row in inputs.rows(GLACIER_LIKE_FORMS)]
-
-
-def _minerals(inputs: Inputs) -> list[Feature]:
-    return [_point(row, "", row["size_km"]) for row in inputs.rows(HYDRATED_MINERALS)]
-
-
-def _ejecta(inputs: Inputs) -> list[Feature]:
-    return [_point(row, row["type"].removesuffix(" type")) for row in inputs.rows(LAYERED_EJECTA)]
-
-
-def _dunes(inputs: Inputs) -> list[Feature]:
-    return [
-        Feature(rings, _words(values["type"].split(","), DUNE_KINDS, ", "), values["area_km2"])
-        for values, rings in inputs.shapes(DUNE_FIELDS)
-    ]
-
-
-def _lines(inputs: Inputs, name: str) -> list[Feature]:
-    return [Feature(lines, "", _length_km(lines)) for _, lines in inputs.shapes(name)]
-
-
-def _contacts(inputs: Inputs) -> list[Feature]:
-    return [
-        Feature(lines, CONTACT_KINDS[values["ConType"]], None)
-        for values, lines in inputs.shapes(GEOLOGIC_CONTACTS)
-    ]
-
-
-CATALOGUES: tuple[tuple[Catalogue, Callable[[Inputs], list[Feature]]], ...] = (
-    (
-        Catalogue(
-            "landslides",
-            "Landslides",
-            "point",
-            "Crosta et al. 2018",
-            "Crosta et al. (2018): Introducing a new inventory of large Martian landslides. "
-            "Earth and Space Science 5, 89-119",
-            "10.1002/2017EA000324",
-            FACTS,
-            "area, km²",
-            "",
-        ),
-        _landslides,
-    ),
-    (
-        Catalogue(
-            "glaciers",
-            "Glacier-like forms",
-            "point",
-            "Souness et al. 2012",
-            "Souness et al. (2012): An inventory and population-scale analysis of martian "
-            "glacier-like forms. Icarus 217, 243-255",
-            "10.1016/j.icarus.2011.10.020",
-            FACTS,
-            "length, km",
-            "",
-        ),
-        _glaciers,
-    ),
-    (
-        Catalogue(
-            "dunes",
-            "Dune fields",
-            "polygon",
-            "Hayward et al. 2007",
-            "Hayward et al. (2007): Mars Global Digital Dune Database. USGS Open-File Report "
-            "2007-1158",
-            "",
-            PUBLIC,
-            "area, km²",
-            "none poleward of 65°",
-        ),
-        _dunes,
-    ),
-    (
-        Catalogue(
-            "ridges",
-            "Wrinkle ridges",
-            "line",
-            "Knapmeyer et al. 2006",
-            KNAPMEYER,
-            "10.1029/2006JE002708",
-            FACTS,
-            "length, km",
-            "",
-        ),
-        lambda inputs: _lines(inputs, WRINKLE_RIDGES),
-    ),
-    (
-        Catalogue(
-            "graben",
-            "Graben",
-            "line",
-            "Knapmeyer et al. 2006",
-            KNAPMEYER,
-            "10.1029/2006JE002708",
-            FACTS,
-            "length, km",
-            "",
-        ),
-        lambda inputs: _lines(inputs, GRABEN),
-    ),
-    (
-        Catalogue(
-            "ejecta",
-            "Layered-ejecta craters",
-            "point",
-            "Costard 1989",
-            "Costard (1989): The spatial distribution of volatiles in the Martian "
-            "hydrolithosphere. Earth, Moon, and Planets 45; by way of PSUP",
-            "",
-            CC_BY,
-            "",
-            "positions are rounded to about half a degree",
-        ),
-        _ejecta,
-    ),
-    (
-        Catalogue(
-            "minerals",
-            "Hydrated minerals",
-            "point",
-            "Carter et al. 2013",
-            "Carter et al. (2013): Hydrous minerals on Mars as seen by the CRISM and OMEGA imaging "
-            "spectrometers. Journal of Geophysical Research: Planets 118; by way of PSUP",
-            "10.1029/2012JE004145",
-            CC_BY,
-            "size, km",
-            "found by their spectra, not by shape",
-        ),
-        _minerals,
-    ),
-    (
-        Catalogue(
-            "contacts",
-            "Geologic contacts",
-            "line",
-            "Tanaka et al. 2014",
-            "Tanaka et al. (2014): Geologic map of Mars. USGS Scientific Investigations Map 3292",
-            "10.3133/sim3292",
-            PUBLIC,
-            "",
-            "simplified from a map at 1:20,000,000",
-        ),
-        _contacts,
-    ),
-)
-"""The catalogues in the order of the list, and how each is read."""
 
 
 def build_overlays(inputs: Inputs, out: Path) -> list[Path]:
@@ -302,9 +67,7 @@ def build_geology(inputs: Inputs, target: Path) -> None:
     write_cog(target, pixels, tags, compress="WEBP", quality=GEOLOGY_QUALITY)
 
 
-def encode_paths(
-    features: Sequence[Feature], geometry: Literal["point", "line", "polygon"]
-) -> dict[str, object]:
+def encode_paths(features: Sequence[Feature], geometry: Geometry) -> dict[str, object]:
     """Return features as plain values that are small as JSON.
 
     `scale`: steps in a degree. `kinds`: the different kinds. `paths`: for each feature a list of
@@ -324,9 +87,7 @@ def encode_paths(
     }
 
 
-def simplify(
-    path: NDArray[np.float64], geometry: Literal["point", "line", "polygon"]
-) -> NDArray[np.float64]:
+def simplify(path: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:
     """Return a path, (n, 2) lon, lat in degrees, with as few points as its shape needs."""
     if geometry == "point":
         return path
@@ -357,20 +118,6 @@ def _differences(path: NDArray[np.float64]) -> list[int]:
     moved = np.diff(steps, axis=0)
     # Points that fall on the one before them add nothing.
     return np.vstack([steps[:1], moved[np.any(moved != 0, axis=1)]]).ravel().tolist()
-
-
-def _point(row: dict[str, str], kind: str, size: str = "") -> Feature:
-    place = np.array([[float(row["lon"]), float(row["lat"])]])
-    return Feature([place], kind, float(size) if size else None)
-
-
-def _words(codes: Sequence[str], words: dict[str, str], joint: str) -> str:
-    return joint.join(words[code.strip()] for code in codes)
-
-
-def _length_km(lines: Sequence[NDArray[np.float64]]) -> float:
-    ends = [(*line[:-1].T, *line[1:].T) for line in lines]
-    return float(sum(great_circle_m(*pair).sum() for pair in ends)) / 1000.0
 
 
 def _short(size: float | None) -> float | None:
