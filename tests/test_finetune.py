@@ -25,7 +25,8 @@ from mars_map.encoders.windows import WindowSpec
 from mars_map.errors import BuildError, ModelError, PictureError
 from mars_map.settings import BASEMAP_DIR, MODEL_DIR
 from mars_map.training import checkpoint, curve, finetune, run
-from mars_map.training.finetune import FineTuneConfig, FineTuner, fine_tune
+from mars_map.training.fine_tuner import FineTuneConfig, FineTuner
+from mars_map.training.finetune import fine_tune
 from mars_map.training.history import append_row, read_rows
 from mars_map.training.pairs_folder import load_pairs
 from mars_map.training.rehearsal import basemap_windows

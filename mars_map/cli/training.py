@@ -156,7 +156,8 @@ def _train_whole(options: dict[str, Any]) -> None:
 
 def _fine_tune(options: dict[str, Any]) -> None:
     from mars_map.training.curve import CURVE_FILE
-    from mars_map.training.finetune import FineTuneConfig, fine_tune
+    from mars_map.training.fine_tuner import FineTuneConfig
+    from mars_map.training.finetune import fine_tune
 
     out = options["out"]
     names = ("epochs", "batch", "learning_rate", "seed")
