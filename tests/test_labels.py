@@ -325,8 +325,26 @@ class TestPage:
         assert not page.exception
         (layer,) = page.session_state["mars-label-book"].layers
         assert (layer.name, layer.colour) == ("Old ground", "#112233")
-        (shown,) = [c for c in page.get("bidi_component") if c.key == "mars-map"]
-        assert json.loads(shown.proto.json)["ring"] == "#112233"
+        (shown,) = self.on_the_map(page)
+        assert (shown["name"], shown["colour"], shown["open"]) == ("Old ground", "#112233", True)
+
+    def on_the_map(self, test: AppTest) -> list[dict]:
+        (component,) = [c for c in test.get("bidi_component") if c.key == "mars-map"]
+        return json.loads(component.proto.json)["layers"]
+
+    def test_the_map_has_the_layers_that_are_not_used_and_not_those_that_are_hidden(
+        self, page: AppTest, small_index: TileIndex
+    ) -> None:
+        tiles = small_index.grid.names([700, 701]).tolist()
+        book = page.session_state["mars-label-book"]
+        book.add(LabelLayer("Seen", "#112233", (tiles[0],), (tiles[1],)))
+        book.add(LabelLayer("Hidden", "#445566", (tiles[0],), hidden=True))
+        page.run()
+        used, seen, hidden = self.on_the_map(page)
+        assert used["open"] and used["yes"] == [], "its tiles are in the query"
+        assert (seen["shown"], seen["yes"], seen["no"]) == (True, [700], [701])
+        assert (hidden["shown"], hidden["yes"]) == (False, [])
+        assert LabelLayer.from_dict(book.layers[2].to_dict()) == book.layers[2]
 
     def test_new_keeps_the_old_layer_and_undo_comes_back_to_it(self, page: AppTest) -> None:
         page.button(key="mars-label-new").click().run()

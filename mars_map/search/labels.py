@@ -50,6 +50,8 @@ class LabelLayer:
     """Ids of the tiles called right, in the order in which they were."""
     no: tuple[str, ...] = ()
     """Ids of the tiles called wrong."""
+    hidden: bool = False
+    """Whether maps leave it out."""
 
     def __post_init__(self) -> None:
         name = plain_words(self.name)[:MAX_NAME_LENGTH].strip()
@@ -75,14 +77,15 @@ class LabelLayer:
     def to_dict(self) -> dict[str, Any]:
         """Return the layer as plain values; `from_dict` reads them back."""
         answers = {answer: list(getattr(self, answer)) for answer in ANSWERS}
-        return {"name": self.name, "colour": self.colour, **answers}
+        return {"name": self.name, "colour": self.colour, **answers, "hidden": self.hidden}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "LabelLayer":
         """Build a layer from `to_dict`. Raises LabelsError for anything else."""
         try:
             answers = {answer: _ids(values.get(answer, ())) for answer in ANSWERS}
-            return cls(string(values["name"]), string(values.get("colour", COLOURS[0])), **answers)
+            name, colour = string(values["name"]), string(values.get("colour", COLOURS[0]))
+            return cls(name, colour, **answers, hidden=values.get("hidden") is True)
         except (AttributeError, KeyError, TypeError) as error:
             raise LabelsError(
                 "The layer of labels cannot be read; import its file again."
@@ -269,8 +272,8 @@ def _feature(tile: str, answer: str, bounds: Any) -> dict[str, Any]:
 def _document(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_FILE_BYTES:
         raise LabelsError(
-            f"The file has {len(data) / 2**20:,.0f} MB; a layer of labels has at most "
-            f"{MAX_FILE_BYTES // 2**20}."
+            f"The file is larger than {MAX_FILE_BYTES // 2**20} MB, the most that a layer of "
+            "labels may have; give a part of it."
         )
     try:
         document = json.loads(data.decode("utf-8-sig"))
@@ -292,7 +295,7 @@ def _check_body(member: Any) -> None:
         name = ""
     if name not in MARS_NAMES:
         raise LabelsError(
-            f'The file is in the reference system "{str(name)[:60]}"; labels of Mars are in '
+            f'The file is in the reference system "{str(name)[:60] or "?"}"; labels of Mars are in '
             f"{CRS_URN}: reproject them, or remove it if it is wrong."
         )
 

@@ -11,6 +11,7 @@ from mars_map.analysis.compare import Comparison, Correlation, Which
 from mars_map.errors import MarsMapError
 from mars_map.export import EXPORTERS, TABLES, Compared, file_name
 from mars_map.search import Query, Result
+from mars_map.ui.longitudes import FILES_SAY
 from mars_map.ui.map import Compare, Format, exports
 from mars_map.ui.panel import EXAMPLES
 from mars_map.ui.state import COMPARE_MODES, PageState, page_state
@@ -58,8 +59,10 @@ def compare_data(state: PageState, result: Result | None) -> Compare | None:
     if result is None or state.compared is None:
         return None
     try:
-        compare_queries(result.query, state.compared)
+        # No more than the map needs: the tab compares while the browser draws.
         other = place_other(result, state.compared)
+        with on_index(other):
+            service().search(other.query)
     except MarsMapError:
         # The tab says why.
         return None
@@ -255,6 +258,7 @@ def _sets(found: Comparison, other: Other) -> None:
         return
     _table(found, which)
     with st.expander("Save these hits"):
+        st.caption(FILES_SAY)
         layer = Compared(found, which)
         formats = [
             Format(

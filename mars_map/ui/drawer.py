@@ -63,7 +63,7 @@ def _hits(state: PageState, result: Result | None) -> None:
     if not len(result.hits):
         st.caption("There are no hits; lower the threshold or widen the region.")
     elif view == "Table":
-        hits_table(result)
+        hits_table(state, result)
     elif view == "Units":
         units_view(state, result)
     else:

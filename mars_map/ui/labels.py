@@ -1,10 +1,12 @@
 """Yes and no on the page: what is called right and wrong, and the layers in which that is kept."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import streamlit as st
 
 from mars_map.errors import LabelsError, MarsMapError
+from mars_map.planet.grid import Grid
 from mars_map.search import Result
 from mars_map.search.feedback import suggest
 from mars_map.search.labels import (
@@ -14,7 +16,8 @@ from mars_map.search.labels import (
     read_geojson,
     tiles_in_outline,
 )
-from mars_map.ui.map import labelled
+from mars_map.ui.longitudes import FILES_SAY
+from mars_map.ui.map import Layer, labelled
 from mars_map.ui.state import PageState, page_state
 from mars_map.ui.text import plain
 from mars_map.web import service
@@ -37,10 +40,41 @@ def follow_labels(state: PageState) -> None:
     label_book().follow(state.query)
 
 
-def label_colour() -> str:
-    """Return the colour of the layer that the query uses, "#rrggbb"; nothing without labels."""
+def map_layers() -> list[Layer]:
+    """Return this visitor's layers for map and legend; the open one's tiles are the query's."""
     book = label_book()
-    return "" if book.open is None else book.layers[book.open].colour
+    if not book.layers:
+        return []
+    grid = service().index.grid
+    return [
+        Layer(
+            number=number,
+            name=layer.name,
+            colour=layer.colour,
+            shown=not layer.hidden,
+            open=number == book.open,
+            **_numbers(LabelLayer("") if layer.hidden or number == book.open else layer, grid),
+        )
+        for number, layer in enumerate(book.layers)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _numbers(layer: LabelLayer, grid: Grid) -> dict[str, list[int]]:
+    """Return the numbers of a layer's tiles by answer, without those that the grid does not have.
+
+    Kept, because the map asks for the same ones each time that it is drawn.
+    """
+    found = {answer: map(grid.number_of, getattr(layer, answer)) for answer in ANSWERS}
+    return {answer: [n for n in numbers if n >= 0] for answer, numbers in found.items()}
+
+
+def take_layer() -> None:
+    """Show or hide the layer whose box in the legend was ticked."""
+    book, asked = label_book(), st.session_state["mars-map"]["layer"]
+    number = int(asked["number"])
+    if 0 <= number < len(book.layers):
+        book.layers[number] = book.layers[number].with_(hidden=not asked["shown"])
 
 
 def answers(component: str) -> Callable[[], None]:
@@ -117,6 +151,8 @@ def labels_tab(state: PageState, result: Result | None) -> None:
         help="A layer saved here, or any GeoJSON of Mars whose features have a “label” of yes or "
         "no. Tiles of another grid are found by their centres.",
     )
+    if len(book.layers) > 1:
+        st.caption("The map shows all layers; the legend names them, and hides one there.")
     if note := st.session_state.pop(NOTE_KEY, ""):
         st.caption(plain(note, 400))
 
@@ -162,6 +198,7 @@ def _open_layer(state: PageState, book: LabelBook, result: Result | None) -> Non
             mime="application/geo+json",
             key="mars-label-save",
             on_click="ignore",
+            help=FILES_SAY,
         )
         st.button("Delete layer", key="mars-label-delete", on_click=_delete)
     tiles = [grid.number_of(tile) for tile in (*layer.yes, *layer.no)]

@@ -9,7 +9,9 @@ from mars_map.planet.regions import Box, Polygon
 from mars_map.search import Result
 from mars_map.ui.compare import compare_data
 from mars_map.ui.drawer import drawer
-from mars_map.ui.labels import answers, follow_labels, label_colour
+from mars_map.ui.drops import drops
+from mars_map.ui.labels import answers, follow_labels, map_layers, take_layer
+from mars_map.ui.longitudes import take_style
 from mars_map.ui.map import mars_map
 from mars_map.ui.panel import doubt, panel, summary
 from mars_map.ui.state import PageState, page_state, read_address, write_address
@@ -59,6 +61,7 @@ def _workbench() -> None:
     _map(state, result)
     drawer(state, result, held_back=held_back)
     follow_visit(state)
+    drops()
 
 
 def _must_wait(state: PageState) -> bool:
@@ -102,7 +105,10 @@ def _map(state: PageState, result: Result | None) -> None:
         on_region=_region_drawn,
         on_navigated=_navigated,
         on_call=answers("mars-map"),
-        ring=label_colour(),
+        on_layer=take_layer,
+        on_longitudes=_longitudes_chosen,
+        layers=map_layers(),
+        longitudes=state.longitudes,
         view=state.view,
     )
 
@@ -135,6 +141,10 @@ def _region_drawn() -> None:
             state.ask(region=None)
     except MarsMapError as error:
         state.problem = str(error)
+
+
+def _longitudes_chosen() -> None:
+    take_style(page_state(), str(st.session_state["mars-map"]["longitudes"]))
 
 
 def _navigated() -> None:

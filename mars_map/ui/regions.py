@@ -5,6 +5,7 @@ from functools import cache
 import streamlit as st
 
 from mars_map.errors import MarsMapError
+from mars_map.planet.coordinates import format_longitude
 from mars_map.planet.gazetteer import Feature
 from mars_map.planet.quadrangles import QUADRANGLES
 from mars_map.planet.regions import (
@@ -100,13 +101,20 @@ def region_label(region: Region) -> str:
         case LatitudeBand():
             return f"{_latitude(region.south)} to {_latitude(region.north)}"
         case Box():
-            return f"Box {region.west:g}, {region.south:g}, {region.east:g}, {region.north:g}"
+            west, east = (_longitude(lon) for lon in (region.west, region.east))
+            return f"{west} to {east}, {_latitude(region.south)} to {_latitude(region.north)}"
         case MultiPolygon():
             n = len(region.polygons)
             return f"{n:,} polygons" if n > 1 else "Polygon with holes"
         case Polygon():
             return f"Polygon of {len(region.vertices):,} corners"
     return "Region"
+
+
+def _longitude(lon: float) -> str:
+    # As short as it was given, in the visitor's style.
+    digits = next(n for n in range(5) if n == 4 or round(lon, n) == lon)
+    return format_longitude(lon, page_state().longitudes, digits)
 
 
 def _latitude(lat: float) -> str:

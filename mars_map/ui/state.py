@@ -16,6 +16,7 @@ import streamlit as st
 from mars_map.analysis.units import check_least
 from mars_map.encoders.prompts import DEFAULT_PROMPTS
 from mars_map.errors import MarsMapError, QueryError
+from mars_map.planet.coordinates import LongitudeStyle
 from mars_map.planet.regions import Region
 from mars_map.search import Filter, Part, Query
 from mars_map.search.query import DEFAULT_TOP_K
@@ -86,6 +87,8 @@ class PageState:
     """Queries in the order in which they were asked."""
     position: int = -1
     """Place of the present query in the history; -1 for none."""
+    longitudes: LongitudeStyle = "180"
+    """How longitudes are written; the browser keeps the choice."""
     problem: str = ""
     """One sentence to show once: why the last thing that was asked for did not happen."""
     note: str = ""

@@ -13,6 +13,7 @@ from mars_map.planet.coordinates import format_point
 from mars_map.search import Part, Result
 from mars_map.ui.elsewhere import elsewhere
 from mars_map.ui.labels import answer_buttons
+from mars_map.ui.longitudes import FILES_SAY, longitude_column
 from mars_map.ui.map import Format, exports
 from mars_map.ui.parts import AGAINST_WEIGHT
 from mars_map.ui.session import session_section
@@ -23,15 +24,16 @@ from mars_map.web.indexes import INDEX_PARAM
 from mars_map.web.params import query_string
 
 
-def hits_table(result: Result) -> None:
+def hits_table(state: PageState, result: Result) -> None:
     """Draw the hits as a table that sorts by a click on a column; a chosen row is flown to."""
     grid = result.index.grid
     bounds = grid.bounds(result.hits)
+    lon, east_or_west = longitude_column((bounds[:, 0] + bounds[:, 2]) / 2, state.longitudes)
     table = pd.DataFrame(
         {
             "rank": np.arange(1, len(result.hits) + 1),
             "score": result.hit_scores,
-            "lon": (bounds[:, 0] + bounds[:, 2]) / 2,
+            "lon": lon,
             "lat": (bounds[:, 1] + bounds[:, 3]) / 2,
             "tile": grid.names(result.hits),
         }
@@ -52,7 +54,7 @@ def hits_table(result: Result) -> None:
         selection_mode="single-row",
         column_config={
             "score": column("Score", format="%.4f", help="Cosine similarity"),
-            "lon": column("° E", format="%.2f"),
+            "lon": column(east_or_west, format="%.2f"),
             "lat": column("° N", format="%.2f"),
             "rank": column("Rank"),
             "tile": "Tile",
@@ -83,7 +85,8 @@ def tile_tab(state: PageState, result: Result | None) -> None:
     answer_buttons(state, name)
     if state.query is not None:
         _mix(name)
-    rows = {"Tile": name, "Centre": format_point(lon, lat), "Elevation": _elevation(lon, lat)}
+    centre = format_point(lon, lat, state.longitudes)
+    rows = {"Tile": name, "Centre": centre, "Elevation": _elevation(lon, lat)}
     if result is not None:
         rows |= _place_in(result, number)
     rows["Nearest name"] = _nearest(lon, lat)
@@ -143,7 +146,7 @@ def _offer(result: Result) -> None:
     if len(result.hits):
         st.caption(
             f"{len(result.hits):,} hits with score, rank, tile, centre, bounds, query, model, "
-            "index and date, in IAU_2015:49900 (Mars, planetocentric, east)."
+            f"index and date, in IAU_2015:49900 (Mars, planetocentric). {FILES_SAY}"
         )
     else:
         st.caption(

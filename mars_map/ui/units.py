@@ -7,6 +7,7 @@ from mars_map.analysis.units import MAX_LEAST_KM2, Units, units_of
 from mars_map.export import EXPORTERS, TABLES, file_name
 from mars_map.export import Units as UnitsLayer
 from mars_map.search import Result
+from mars_map.ui.longitudes import FILES_SAY, longitude_column
 from mars_map.ui.map import Format, exports
 from mars_map.ui.state import PageState, page_state
 
@@ -29,8 +30,9 @@ def units_view(state: PageState, result: Result) -> None:
         f"{count} of {len(units.tiles):,} hits that touch, {units.area_km2.sum():,.0f} km² in "
         f"all; the largest {units.area_km2[0]:,.0f} km²."
     )
-    _table(result, units)
+    _table(state, result, units)
     with st.expander("Save these units"):
+        st.caption(FILES_SAY)
         layer = UnitsLayer(state.least_km2)
         formats = [
             Format(
@@ -75,14 +77,15 @@ def _choices(state: PageState) -> None:
         )
 
 
-def _table(result: Result, units: Units) -> None:
+def _table(state: PageState, result: Result, units: Units) -> None:
     names = result.index.grid.names(units.best_tile)
+    lon, east_or_west = longitude_column(units.lon, state.longitudes)
     table = pd.DataFrame(
         {
             "area": units.area_km2.round(),
             "tiles": units.counts,
             "score": units.mean_score,
-            "lon": units.lon,
+            "lon": lon,
             "lat": units.lat,
             "border": units.perimeter_km.round(),
         }
@@ -105,7 +108,7 @@ def _table(result: Result, units: Units) -> None:
             "area": column("km²", format="localized", help="Area on the sphere"),
             "tiles": column("Tiles"),
             "score": column("Mean", format="%.3f", help="Mean score, weighted by area"),
-            "lon": column("° E", format="%.1f", help="Centroid on the sphere"),
+            "lon": column(east_or_west, format="%.1f", help="Centroid on the sphere"),
             "lat": column("° N", format="%.1f", help="Centroid on the sphere"),
             "border": column("Border, km", format="localized", help="Outer and inner borders"),
         },

@@ -5,7 +5,7 @@ footprints, heat map and pictures are fetched by the browser from the routes of 
 that no widget ever sends them twice and neither component is rebuilt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -14,6 +14,7 @@ import shapely
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+from mars_map.planet.coordinates import LongitudeStyle
 from mars_map.planet.regions import Region
 from mars_map.search import Query
 from mars_map.web.params import query_string
@@ -49,6 +50,22 @@ class Compare(TypedDict):
     """What both are called."""
 
 
+class Layer(TypedDict):
+    """A layer of labels as map and legend take it."""
+
+    number: int
+    """Its place among the layers."""
+    name: str
+    colour: str
+    """#rrggbb"""
+    shown: bool
+    open: bool
+    """Whether the query uses it: then the query holds its tiles."""
+    yes: list[int]
+    """Numbers of the tiles called right; none while it is hidden or open."""
+    no: list[int]
+
+
 def component(module: str) -> ComponentRenderer:
     """Return a component whose browser side is a module of this folder, named without its end."""
     loader = (FILES / "loader.js").read_text(encoding="utf-8")
@@ -69,11 +86,14 @@ def mars_map(
     region: Region | None,
     units: float | None = None,
     compare: Compare | None = None,
+    layers: Sequence[Layer] = (),
+    longitudes: LongitudeStyle = "180",
     on_pick: Callback,
     on_region: Callback,
     on_navigated: Callback,
     on_call: Callback,
-    ring: str = "",
+    on_layer: Callback,
+    on_longitudes: Callback,
     view: tuple[int, str] | None = None,
 ) -> None:
     """Draw the map.
@@ -81,19 +101,22 @@ def mars_map(
     query: whose answer is shown, None for the bare planet. selected: number of the outlined tile.
     go: a running number and the tile to fly to; each number is obeyed once. region: drawn as an
     outline. units: smallest area in km2 of the units that are outlined, None for no units. compare:
-    what the answer is compared with. ring: colour round the marks of labelled tiles.
+    what the answer is compared with. layers: layers of labels. longitudes: the style that the page
+    knows of; the browser tells its own where that is another.
     view: a running number and the part of an address behind its #, with which the map begins
     anew; each number is obeyed once. The callbacks read
     `st.session_state["mars-map"]`: `pick` is a tile's id, `region` a dict with `box` (west, south,
-    east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part, and
-    `call` what `mars_map.ui.labels.answers` takes.
+    east, north), `polygon` (corners) or `clear`, `navigated` the address's new query part, `call`
+    what `mars_map.ui.labels.answers` takes, `layer` the number of a layer and whether it is shown,
+    and `longitudes` a style.
     """
     data = {
         "query": query_string(query) if query else "",
         "selected": selected,
         "go": {"number": go[0], "tile": go[1]} if go else None,
         "region": region_rings(region),
-        "ring": ring,
+        "layers": list(layers),
+        "longitudes": longitudes,
         "view": {"number": view[0], "text": view[1]} if view else None,
         "units": units,
         "compare": compare,
@@ -105,6 +128,8 @@ def mars_map(
         on_region_change=on_region,
         on_navigated_change=on_navigated,
         on_call_change=on_call,
+        on_layer_change=on_layer,
+        on_longitudes_change=on_longitudes,
     )
 
 

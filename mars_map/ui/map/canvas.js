@@ -12,6 +12,8 @@ export class Shapes {
     this.starts = new Int32Array(paths.length + 1);
     this.boxes = new Float64Array(4 * paths.length);
     this.owners = owners ?? Int32Array.from(paths, (_, i) => i);
+    /** Which paths there are for now, 1 or 0 each; null for all. */
+    this.kept = null;
     this.world = crs.wrapLng ? 512 : 0;
     let at = 0;
     paths.forEach((path, i) => {
@@ -42,6 +44,7 @@ export class Shapes {
       // Shapes may reach a little beyond 180 degrees, and their symbols do.
       if (right < shift - 8 || left > shift + (this.world || 256) + 8) continue;
       for (let i = 0; i < this.length; i++) {
+        if (this.kept && !this.kept[i]) continue;
         const at = 4 * i;
         if (this.boxes[at] + shift > right || this.boxes[at + 2] + shift < left) continue;
         if (this.boxes[at + 1] > bottom || this.boxes[at + 3] < top) continue;

@@ -1,5 +1,6 @@
 // Tiles called right and wrong, on the map: their outlines with a mark, buttons and keys for the
-// tile that is looked at, and a lasso for many.
+// tile that is looked at, and a lasso for many. The layer that the query uses is blue and orange with
+// a ring in its colour; the others are drawn in their colours, below it.
 
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { MARKS, answerButtons, labelsOf, toggled } from "./answers.js";
@@ -23,6 +24,7 @@ export class Labels {
     this.map = map;
     this.call = call;
     this.labels = new Map();
+    this.layers = [];
     this.outlines = L.layerGroup().addTo(map.leaflet);
     map.leaflet.on("zoomend", () => this.draw());
     this.tile = element("span", { className: "mm-answer-tile" });
@@ -61,16 +63,17 @@ export class Labels {
   }
 
   /**
-   * query: address parameters, which hold the labels; selected: number of a tile, or null; ring: the
-   * colour of their layer.
+   * query: address parameters, which hold the labels of the open layer; selected: number of a tile,
+   * or null; layers: as mars_map.ui.map.Layer has them.
    */
-  update(query, selected, ring) {
-    this.map.host.style.setProperty("--mm-layer", ring || "#fff");
+  update(query, selected, layers) {
+    const changed = query !== this.query || JSON.stringify(layers) !== JSON.stringify(this.layers);
+    if (!changed && selected === this.selected) return;
     if (query !== this.query) this.labels = labelsOf(query);
-    if (query === this.query && selected === this.selected) return;
     this.query = query;
     this.selected = selected;
-    this.draw();
+    this.layers = layers;
+    if (changed) this.draw();
     const name = this.name;
     const text = element("span", { textContent: name ? `Tile ${name}` : "Click a tile" });
     const buttons = name ? [answerButtons(name, this.labels, this.call)] : [];
@@ -88,24 +91,34 @@ export class Labels {
     this.outlines.clearLayers();
     const { leaflet, grid } = this.map;
     const pixels = pixelsPerDegree(leaflet) * grid.step;
-    const marked = this.labels.size <= FEW || pixels >= MARK_PIXELS;
-    for (const [name, answer] of this.labels) {
-      const tile = numberOf(this.map.grid, name);
-      if (tile >= 0) this.outline(tile, answer, marked);
+    const shown = this.layers.filter((layer) => layer.shown);
+    // The open one last, above the others.
+    for (const layer of shown.sort((a, b) => a.open - b.open)) {
+      const tiles = layer.open ? this.openTiles() : tilesOf(layer);
+      const marked = tiles.length <= FEW || pixels >= MARK_PIXELS;
+      for (const [tile, answer] of tiles) this.outline(tile, answer, marked, layer);
     }
   }
 
+  /** The tiles of the layer that the query uses, as [number, answer]. */
+  openTiles() {
+    const tiles = [...this.labels].map(([name, answer]) => [numberOf(this.map.grid, name), answer]);
+    return tiles.filter(([tile]) => tile >= 0);
+  }
+
   /** marked: whether the tile gets its tick or cross; else it is filled. */
-  outline(tile, answer, marked) {
+  outline(tile, answer, marked, { open, colour }) {
     const { grid, leaflet } = this.map;
     const [lon, lat] = grid.center(tile);
-    const className = `mm-label-${answer}`;
+    const className = open ? `mm-label-${answer}` : `mm-label-${answer} mm-other-layer`;
     const options = { pane: "footprints", interactive: false, fill: !marked, fillOpacity: 0.6 };
     const style = { ...options, className: marked ? className : `${className} mm-crowded` };
     const ring = straightPath(ringOf(grid.bounds(tile)), true);
-    L.polygon(repeated(leaflet, ring), style).addTo(this.outlines);
+    const polygon = L.polygon(repeated(leaflet, ring), style).addTo(this.outlines);
+    polygon.getElement()?.style.setProperty("--mm-layer", colour);
     for (const shift of marked ? copies(leaflet) : []) {
       const html = element("i", { className, textContent: MARKS[answer] });
+      html.style.setProperty("--mm-layer", colour);
       const icon = L.divIcon({ className: "mm-label", html, iconSize: [14, 14] });
       const place = { icon, pane: "selected", interactive: false, keyboard: false };
       L.marker([lat, lon + shift], place).addTo(this.outlines);
@@ -118,6 +131,9 @@ export class Labels {
     else if (key in KEYS && this.name) this.call(toggled(this.name, KEYS[key], this.labels));
   }
 }
+
+/** The tiles of a layer that the query does not use, as [number, answer]. */
+const tilesOf = (layer) => Object.keys(MARKS).flatMap((answer) => layer[answer].map((tile) => [tile, answer]));
 
 /** Number of the tile with an id, -1 where the grid has none. */
 function numberOf(grid, name) {

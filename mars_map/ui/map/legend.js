@@ -3,17 +3,19 @@
 import { GEOLOGY, swatch } from "./overlays.js";
 import { element } from "./server.js";
 
+const THINNED = "Thinned out: the largest are drawn, so many of all. Zoom in for the others.";
 const RANKS = "The best quarter of all tiles has a colour; the brightest, one tile in a thousand.";
 
 export class Legend {
-  /** overlays: the promised list of catalogues, as `/mars/overlay` gives it. */
   constructor(description, preferences, overlays) {
     this.preferences = preferences;
+    this.overlays = overlays;
     this.body = element("div", { className: "mm-legend-body" }, [
       this.heatScale(),
       this.toggle("hits", "Footprints of the hits", element("i", { className: "mm-hit-swatch" })),
+      this.labels(),
       this.basemap(description.layers),
-      this.over(overlays),
+      this.over(),
     ]);
     this.fold = element("button", { type: "button", className: "mm-fold" });
     this.fold.onclick = () => preferences.set({ legend: !preferences.legend });
@@ -51,6 +53,38 @@ export class Legend {
     this.high.textContent = found.high.toFixed(3);
   }
 
+  labels() {
+    this.layers = element("div", { className: "mm-layers", hidden: true });
+    this.layers.setAttribute("role", "group");
+    this.layers.setAttribute("aria-label", "Layers of labels");
+    return this.layers;
+  }
+
+  /**
+   * layers: layers of labels, as mars_map.ui.map.Layer has them; choose: called with
+   * `{number, shown}`.
+   */
+  showLabels(layers, choose) {
+    const said = layers.map(({ name, colour, shown, open }) => ({ name, colour, shown, open }));
+    const wanted = JSON.stringify(said);
+    if (wanted === this.labelled) return;
+    this.labelled = wanted;
+    this.layers.hidden = layers.length === 0;
+    this.layers.replaceChildren(...layers.map((layer) => this.layer(layer, choose)));
+  }
+
+  layer({ number, name, colour, shown, open }, choose) {
+    const input = element("input", {
+      type: "checkbox",
+      checked: shown,
+      onchange: () => choose({ number, shown: input.checked }),
+    });
+    const mark = element("i", { className: "mm-layer-swatch" });
+    mark.style.borderColor = colour;
+    const title = open ? `${name}: the labels that the query uses` : `${name}: labels`;
+    return element("label", { title }, [input, mark, element("span", { textContent: name })]);
+  }
+
   slider() {
     const input = element("input", {
       type: "range",
@@ -76,17 +110,18 @@ export class Legend {
   }
 
   /** What can be laid over the map; the list is folded until somebody wants it. */
-  over(overlays) {
+  over() {
     this.rows = element("div", { className: "mm-overlays" }, [
       this.toggle("names", "Names of features"),
       this.toggle("graticule", "Graticule"),
     ]);
     this.count = element("small");
     const summary = element("summary", {}, ["Overlays ", this.count]);
+    this.thinned = element("p", { className: "mm-hint", hidden: true, textContent: THINNED });
     this.sources = element("p", { className: "mm-hint" });
-    const details = element("details", {}, [summary, this.rows, this.sources]);
+    const details = element("details", {}, [summary, this.rows, this.thinned, this.sources]);
     details.open = this.preferences.over.length > 0;
-    overlays.then((listed) => this.list([...listed, GEOLOGY]));
+    this.overlays.listed.then((listed) => this.list([...listed, GEOLOGY]));
     return details;
   }
 
@@ -94,7 +129,9 @@ export class Legend {
     this.entries = entries;
     this.rows.append(...entries.map((entry) => this.overlay(entry)));
     this.preferences.watch((changes) => "over" in changes && this.tellSources());
+    this.overlays.watch(() => this.tellShares());
     this.tellSources();
+    this.tellShares();
   }
 
   overlay(entry) {
@@ -106,7 +143,19 @@ export class Legend {
     });
     input.dataset.overlay = key;
     const mark = entry.geometry ? swatch(entry) : element("i", { className: "mm-geology-swatch" });
-    return element("label", { title: sourceOf(entry) }, [input, mark, title]);
+    const share = element("small", { className: "mm-share" });
+    return element("label", { title: sourceOf(entry) }, [input, mark, title, share]);
+  }
+
+  /** Say which catalogues are thinned out, and how much. */
+  tellShares() {
+    let any = false;
+    for (const input of this.rows.querySelectorAll("[data-overlay]")) {
+      const many = this.overlays.oneIn(input.dataset.overlay);
+      any ||= many > 1;
+      input.parentElement.querySelector(".mm-share").textContent = shareOf(many);
+    }
+    this.thinned.hidden = !any;
   }
 
   choose(key, on) {
@@ -131,6 +180,13 @@ export class Legend {
     });
     return element("label", { className: "mm-toggle" }, [input, mark, title]);
   }
+}
+
+/** "1 in 7", or in tenths where that says more; nothing where all are drawn. */
+function shareOf(many) {
+  if (many <= 1) return "";
+  if (many >= 1.9) return `1 in ${Math.round(many)}`;
+  return `${Math.min(Math.round(10 / many), 9)} in 10`;
 }
 
 /** Only a licence that asks to be named is named beside the authors. */

@@ -112,8 +112,8 @@ class MarsMap {
 
   addControls(description) {
     const notice = (text) => this.notice(text);
-    this.legend = new Legend(description, this.preferences, this.overlays.listed);
-    this.places = new Places((place) => this.goToPlace(place), notice);
+    this.legend = new Legend(description, this.preferences, this.overlays);
+    this.places = new Places((place) => this.goToPlace(place), this.preferences, notice);
     this.drawing = new Drawing(this.leaflet);
     const choose = (region) => this.send("region", region);
     this.tools = new RegionTools(this.leaflet, this.drawing, choose, notice);
@@ -154,6 +154,7 @@ class MarsMap {
     this.ends = new AbortController();
     const options = { signal: this.ends.signal };
     bus.addEventListener("goto", (event) => this.goToTile(event.detail), options);
+    bus.addEventListener("cut", (event) => this.preview(event.detail), options);
     window.addEventListener("popstate", () => this.send("navigated", location.search), options);
     window.addEventListener("keydown", (event) => this.key(event), options);
     window.addEventListener("click", showFromTop, { ...options, capture: true });
@@ -177,7 +178,10 @@ class MarsMap {
     this.lendColours();
     this.select(data.selected);
     this.tools.show(data.region);
-    this.labels.update(data.query, data.selected, data.ring);
+    this.labels.update(data.query, data.selected, data.layers);
+    this.legend.showLabels(data.layers, (asked) => this.send("layer", asked));
+    // What the browser keeps holds; the page learns of it here and whenever it changes.
+    if (data.longitudes !== this.preferences.lon) this.send("longitudes", this.preferences.lon);
     if (data.query !== this.query) this.answer(data.query);
     this.units.update(data.query, data.units);
     this.comparison.update(data.compare, data.selected);
@@ -208,13 +212,25 @@ class MarsMap {
     try {
       const [found] = await Promise.all([query ? footprints(query) : null, this.heat.show(query)]);
       if (!current()) return;
-      this.footprints.show(found && boxesOf(this.grid, found.tiles), this.accent());
+      this.drawHits(found);
       this.legend.show(found);
       this.host.dataset.painted = query;
     } catch (error) {
       if (current()) this.notice(error.message);
     }
     if (current()) this.busy.hidden = true;
+  }
+
+  /** Show the hits of a query that Python is about to ask for; its answer then is here already. */
+  async preview(query) {
+    const present = this.query;
+    // What cannot be answered is told when Python asks for it.
+    const found = await footprints(query).catch(() => null);
+    if (found && this.query === present) this.drawHits(found);
+  }
+
+  drawHits(found) {
+    this.footprints.show(found && boxesOf(this.grid, found.tiles), this.accent());
   }
 
   accent() {
@@ -248,6 +264,7 @@ class MarsMap {
   preferenceChanged(changes) {
     if ("heat" in changes) this.heat.setOpacity(changes.heat / 100);
     if ("lon" in changes && this.preferences.graticule) this.graticule.draw();
+    if ("lon" in changes) this.send("longitudes", changes.lon);
     for (const [name, layer] of Object.entries(this.switched()))
       if (name in changes) toggle(this.leaflet, layer, changes[name]);
   }

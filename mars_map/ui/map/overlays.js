@@ -5,6 +5,7 @@ import { CanvasTiles, Shapes } from "./canvas.js";
 import { straightPath } from "./mars.js";
 import { poleOf } from "./polar.js";
 import { ask, route } from "./server.js";
+import { byImportance, thinned } from "./thinning.js";
 
 /** Colours that differ for colour-blind eyes too (after Okabe and Ito), and shapes that differ. */
 const STYLES = {
@@ -77,11 +78,37 @@ const Catalogue = CanvasTiles.extend({
     this.entry = entry;
     this.features = features;
     this.style = STYLES[entry.key] ?? OTHER;
+    this.crowd = 1;
+    this.thin = new Map();
   },
 
   project() {
     this.shapes = undefined;
+    this.thin.clear();
     this.redraw();
+  },
+
+  /** crowd: how many catalogues share the map. */
+  share(crowd) {
+    if (crowd === this.crowd) return;
+    this.crowd = crowd;
+    this.thin.clear();
+    this.redraw();
+  },
+
+  /** The features that are drawn at a zoom, as `thinned` has them. */
+  keptAt(zoom) {
+    this.shapes ??= this.makeShapes();
+    this.order ??= byImportance(this.shapes, this.features.size);
+    if (!this.thin.has(zoom))
+      this.thin.set(zoom, thinned(this.shapes, this.order, this.entry.geometry, zoom, this.crowd));
+    return this.thin.get(zoom);
+  },
+
+  /** How many features there are for each that is drawn now. */
+  oneIn() {
+    const kept = this.keptAt(Math.round(this._map.getZoom()));
+    return kept ? kept.length / Math.max(kept.reduce((sum, one) => sum + one, 0), 1) : 1;
   },
 
   makeShapes() {
@@ -92,7 +119,8 @@ const Catalogue = CanvasTiles.extend({
   },
 
   paint(context, frame) {
-    this.shapes ??= this.makeShapes();
+    const kept = this.keptAt(this._tileZoom);
+    this.shapes.kept = kept;
     const near = [...this.onTile(this.shapes, frame)];
     if (this.entry.geometry === "point") this.paintPoints(context, frame, near);
     else this.paintLines(context, frame, near);
@@ -198,8 +226,32 @@ export class Overlays {
       notice(error.message);
       return [];
     });
+    this.listeners = [];
     preferences.watch((changes) => "over" in changes && this.update());
+    map.on("zoomend", () => this.tell());
     this.update();
+  }
+
+  /** listener: called when it may have changed how many features are drawn. */
+  watch(listener) {
+    this.listeners.push(listener);
+  }
+
+  tell() {
+    for (const listener of this.listeners) listener();
+  }
+
+  /** How many features of a catalogue there are for each that is drawn; 1 where all are. */
+  oneIn(key) {
+    return this.layers.get(key)?.oneIn?.() ?? 1;
+  }
+
+  /** Catalogues that are on share the room. */
+  share() {
+    const catalogues = [...this.layers.values()].filter((layer) => layer.share);
+    for (const layer of catalogues) layer.share(catalogues.length);
+    this.map.getContainer().dataset.overlays = [...this.layers.keys()].join(",");
+    this.tell();
   }
 
   /** Show what the preferences name, and nothing else. */
@@ -218,7 +270,7 @@ export class Overlays {
       const wanted = this.preferences.over.includes(entry.key);
       if (!wanted || this.layers.has(entry.key)) return;
       this.layers.set(entry.key, new Catalogue(entry, features).addTo(this.map));
-      this.map.getContainer().dataset.overlays = [...this.layers.keys()].join(",");
+      this.share();
     } catch (error) {
       this.notice(error.message);
     }
@@ -227,7 +279,7 @@ export class Overlays {
   drop(key, layer) {
     layer.remove();
     this.layers.delete(key);
-    this.map.getContainer().dataset.overlays = [...this.layers.keys()].join(",");
+    this.share();
   }
 
   addGeology() {

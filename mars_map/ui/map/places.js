@@ -1,13 +1,15 @@
 // "Go to": a named feature or a coordinate, with suggestions from the gazetteer.
 
+import { formatLatitude, formatLongitude } from "./mars.js";
 import { ask, element } from "./server.js";
 
 const TYPING_REST_MS = 120;
 
 export class Places {
   /** go: called with `{name, kind, lon, lat, diameter_km}`; notice: shows one sentence. */
-  constructor(go, notice) {
+  constructor(go, preferences, notice) {
     this.go = go;
+    this.preferences = preferences;
     this.notice = notice;
     this.found = [];
     this.active = -1;
@@ -57,9 +59,15 @@ export class Places {
 
   row(place) {
     return element("li", { onmousedown: () => this.take(place) }, [
-      element("span", { textContent: place.name }),
+      element("span", { textContent: this.nameOf(place) }),
       element("small", { textContent: place.kind }),
     ]);
+  }
+
+  /** A point without a name is called by its coordinates, in the style that the visitor chose. */
+  nameOf({ name, kind, lon, lat }) {
+    if (kind !== "point") return name;
+    return `${formatLatitude(lat)}, ${formatLongitude(lon, this.preferences.lon)}`;
   }
 
   async key(event) {
@@ -83,7 +91,7 @@ export class Places {
   }
 
   take(place) {
-    this.input.value = place.name;
+    this.input.value = this.nameOf(place);
     this.close();
     this.go(place);
   }
