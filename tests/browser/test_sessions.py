@@ -43,3 +43,33 @@ def test_a_session_opens_where_it_was_saved(visit, tmp_path):
     expect(page.get_by_text("The session file cannot be read")).to_be_visible()
     assert "like=r176c0372" in location(page)
     assert not visit.complaints and not visit.outside
+
+
+DROP = """async (target) => {
+    const canvas = new OffscreenCanvas(160, 120), pen = canvas.getContext("2d");
+    for (let x = 0; x < 160; x++) {
+        pen.fillStyle = `rgb(${x} ${x} 60)`;
+        pen.fillRect(x, 0, 1, 120);
+    }
+    const files = new DataTransfer();
+    files.items.add(new File([await canvas.convertToBlob()], "mine <b>.png"));
+    for (const type of ["dragover", "drop"]) {
+        const about = { bubbles: true, cancelable: true, dataTransfer: files };
+        document.querySelector(target).dispatchEvent(new DragEvent(type, about));
+    }
+}"""
+
+
+def test_a_picture_is_dropped_on_the_map_and_a_reload_keeps_the_way_back(visit):
+    page = visit.open("/?like=r176c0372&k=40")
+    page.locator(".mm-gallery:not(.mm-small) img").first.wait_for()
+    page.locator(".mm-drop").wait_for(state="attached")
+    page.evaluate(DROP, ".mm-map")
+    page.wait_for_url(lambda url: "vector" in url)
+    expect(page.locator(".st-key-mars-chips").get_by_text("mine <b>.png")).to_be_visible()
+    expect(page.locator(".mm-drop")).to_be_hidden()
+    page.reload()
+    undo = page.get_by_role("button", name="Undo", exact=True)
+    expect(undo).to_be_enabled()
+    undo.click()
+    page.wait_for_url(lambda url: "vector" not in url and "like=r176c0372" in url)
