@@ -308,6 +308,7 @@ def test_quads_are_downloaded_unpacked_and_deleted(tmp_path, quads, built, works
         names.append(name)
     damaged = "MurrayLab_GlobalCTXMosaic_V01_E008_N-28.zip"
     (shelf / damaged).write_bytes((shelf / names[0]).read_bytes()[:30_000])
+    (shelf / "E016_N00.tif").write_text("<html>Please log in.</html>")
     seen = []
     scratch = tmp_path / "scratch"
 
@@ -317,13 +318,18 @@ def test_quads_are_downloaded_unpacked_and_deleted(tmp_path, quads, built, works
             yield outcome
 
     with server(shelf) as url:
-        lines = [f"{url}/{name}" for name in (*names, damaged, "E176_N00.tif")]
+        asked = (*names, damaged, "E016_N00.tif", "E176_N00.tif")
+        lines = [*(f"{url}/{name}" for name in asked), "s3://ctx/E012_N00.tif"]
+        lines.append("http://127.0.0.1:9/E012_N00.tif")
         (tmp_path / "list.txt").write_text("\n".join(lines))
         report = build(tmp_path / "list.txt", tmp_path / "index", workshop, run)
     assert max(seen) <= 2 and list(scratch.iterdir()) == []
     reasons = {bad.name: bad.reason for bad in report.bad}
-    assert set(reasons) == {"E008_N-28", "E176_N00"}
+    assert set(reasons) == {"E008_N-28", "E176_N00", "E016_N00", "E012_N00", "E012_N00.tif"}
     assert "damaged or cut short" in reasons["E008_N-28"] and "404" in reasons["E176_N00"]
+    assert f'"{url}/E016_N00.tif" cannot be read: it is no raster' in reasons["E016_N00"]
+    assert "no connection to the server again and again" in reasons["E012_N00"]
+    assert '"s3://ctx/E012_N00.tif" cannot be downloaded: give an' in reasons["E012_N00.tif"]
     assert same_index(tmp_path / "index", built)
 
 
@@ -394,6 +400,24 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(
         report = build(Path(quads.name), tmp_path / "index", workshop, run)
     assert killed and report.done == 6 and not report.bad
     assert same_index(tmp_path / "index", built)
+
+
+def test_places_that_cannot_be_written_are_one_sentence(quads, tmp_path, workshop, monkeypatch):
+    monkeypatch.setattr("mars_map.build.workshop.Workshop", lambda *_: workshop)
+    file = tmp_path / "file"
+    file.write_text("a file")
+    common = (quads, "--model", "any", "--grid", "1", "--yes")
+    for arguments, sentence in (
+        (("--out", file), f'"{file}" is a file; name a folder for the index with --out.'),
+        (("--out", tmp_path / "index", "--work", file), "cannot be used: Not a directory; name"),
+    ):
+        result = run_cli(*common, *arguments)
+        assert result.exit_code == 1 and sentence in result.stderr
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "build.json").write_text("{")
+    result = run_cli(*common, "--out", tmp_path / "index", "--work", tmp_path / "work")
+    assert result.exit_code == 1 and 'build.json" cannot be understood; delete' in result.stderr
+    assert not (tmp_path / "index").exists()
 
 
 def test_a_scheduler_that_is_not_there_is_one_sentence(quads, tmp_path, workshop, monkeypatch):

@@ -69,10 +69,22 @@ def download(url: str, path: Path) -> None:
                 return
             reason = "the connection is cut again and again"
         except requests.RequestException as error:
-            reason = f"{type(error).__name__} again and again"
+            reason = f"{_failure(requests, error)} again and again"
         have = path.stat().st_size if path.exists() else 0
         attempt, had = (1 if have > had else attempt + 1), have
     raise MosaicError(f'"{url}" cannot be downloaded: {reason}.')
+
+
+def _failure(requests: Any, error: Exception) -> str:
+    """Return in a few words why a request failed."""
+    reply = getattr(error, "response", None)
+    if reply is not None:
+        return f"the server answers {reply.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "the server does not answer"
+    if isinstance(error, requests.ConnectionError):
+        return "there is no connection to the server"
+    return f"the request fails ({type(error).__name__})"
 
 
 def remote_size(url: str) -> int | None:

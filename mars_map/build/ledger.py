@@ -42,8 +42,16 @@ class Ledger:
                 with whole_file(path) as part:
                     part.write_text(json.dumps(told, indent=1), encoding="utf-8")
             known = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BuildError(f'The work folder "{folder}" cannot be used: {error}.') from error
+        except OSError as error:
+            raise BuildError(
+                f'The work folder "{folder}" cannot be used: {error.strerror}; name another with '
+                "--work."
+            ) from error
+        except ValueError as error:
+            raise BuildError(
+                f'"{path}" cannot be understood; delete the work folder, or name another with '
+                "--work."
+            ) from error
         if known != json.loads(json.dumps(told)):
             differ = [
                 name for name in told if known.get(name) != json.loads(json.dumps(told))[name]

@@ -160,6 +160,7 @@ class Workshop:
                 f'The model "{recipe.model}" is not the same on every machine; copy it again.'
             )
         start = time.perf_counter()
+        path = Path(task.quad.location)
         try:
             with fetched(task.quad.location, scratch) as path:
                 seconds = {"fetch": time.perf_counter() - start, "cut": 0.0, "encode": 0.0}
@@ -167,7 +168,9 @@ class Workshop:
                     check_quad(path, task.quad.box, recipe.reading)
                 return self._embed([path, *map(Path, task.others)], task, recipe, seconds, progress)
         except MosaicError as error:
-            return BadQuad(task.quad.name, task.quad.location, str(error))
+            # What was downloaded or unpacked is gone by now; people know where it came from.
+            reason = str(error).replace(str(path), task.quad.location)
+            return BadQuad(task.quad.name, task.quad.location, reason)
 
     def cut(self, task: Task, recipe: Recipe, paths: list[Path]) -> Iterator[Cut]:
         """Cut a quad's tiles by all threads, in their order, and no further ahead than they go."""

@@ -134,6 +134,8 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
         reading,
         options["thumbnails"] or 0,
     )
+    if out.is_file():
+        raise BuildError(f'"{out}" is a file; name a folder for the index with --out.')
     if out.exists():
         read_manifest(out)  # only an index may be replaced; better told now than after the work
     plan = plan_build(source, recipe)

@@ -75,6 +75,11 @@ def is_url(location: str) -> bool:
     return urlsplit(location).scheme in ("http", "https")
 
 
+def is_address(location: str) -> bool:
+    """Tell an address of any kind, such as "s3://bucket/key", from a path."""
+    return "://" in location
+
+
 def list_quads(source: Path) -> Listing:
     """Return the quads of a folder, searched with its subfolders, or of a text file.
 
@@ -103,7 +108,15 @@ def list_quads(source: Path) -> Listing:
 
 
 def quad_of(location: str) -> Quad:
-    """Return the quad at a path or URL by its name. Raises MosaicError for another name."""
+    """Return the quad at a path or URL by its name.
+
+    Raises MosaicError for another name, and for addresses that are not of http or https.
+    """
+    if is_address(location) and not is_url(location):
+        raise MosaicError(
+            f'"{location}" cannot be downloaded: give an address that begins with http:// or '
+            "https://, or bring the file here and give its path."
+        )
     found = _NAME.search(file_name(location))
     if found is None:
         raise MosaicError(
@@ -152,9 +165,13 @@ def _files(folder: Path) -> list[str]:
 def _lines(source: Path) -> Iterable[str]:
     try:
         lines = source.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MosaicError(f'"{source}" cannot be read as a list of quads: {error}.') from error
+    except OSError as error:
+        raise MosaicError(f'"{source}" cannot be read: {error.strerror}.') from error
+    except UnicodeDecodeError as error:
+        raise MosaicError(
+            f'"{source}" is no text; a list of quads has one path or URL a line.'
+        ) from error
     for line in lines:
         location = line.partition("#")[0].strip()
         if location:
-            yield location if is_url(location) else str(source.parent / location)
+            yield location if is_address(location) else str(source.parent / location)

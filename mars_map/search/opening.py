@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mars_map import settings
 from mars_map.covariates import Covariates
+from mars_map.encoders.hub import stated_sha256
 from mars_map.errors import ModelMismatchError
 from mars_map.index import TileIndex, open_index
 from mars_map.index.synthetic import MODEL_ID, TruthEncoder
@@ -39,9 +40,6 @@ def open_engine(
 
 def model_folder(index: TileIndex) -> Path | None:
     """Return the folder of the model that made an index, None where it is not at hand."""
-    # Imported here: it takes a while, and queries by tile need no model.
-    from mars_map.encoders.hub import stated_sha256
-
     nearby = (index.folder / "model", index.folder.resolve().parent / "model")
     for folder in (*settings.MODEL_DIRS, *nearby):
         if stated_sha256(folder) == index.manifest.model.sha256:
@@ -63,21 +61,23 @@ def fitting_encoder(index: TileIndex) -> TextEncoder:
 
 
 def fitting_folder(index: TileIndex) -> Path:
-    """Return the folder to load the model that made an index from.
+    """Return the folder of the model that made an index.
 
-    Where one index and one model are set, it is that model's: whoever loads it calls
-    `check_encoder`, which tells how it differs. Raises ModelMismatchError where it is not at hand.
+    Where one index and one model are set and that model is damaged, it is its folder: loading it
+    says what is wrong. Raises ModelMismatchError where there are only other models.
     """
     folder = model_folder(index)
-    if folder is None and len(settings.MODEL_DIRS) == 1 and len(settings.INDEX_DIRS) == 1:
-        folder = settings.MODEL_DIRS[0]
-    if folder is None:
-        raise ModelMismatchError(
-            f'The model "{index.manifest.model.id}" that made this index is not at hand, so words '
-            "and pictures cannot be understood here; pick a tile to search by, or name the model's "
-            "folder in MARS_MAP_MODEL."
-        )
-    return folder
+    if folder is not None:
+        return folder
+    alone = len(settings.MODEL_DIRS) == len(settings.INDEX_DIRS) == 1
+    if alone and stated_sha256(settings.MODEL_DIRS[0]) is None:
+        return settings.MODEL_DIRS[0]
+    model = index.manifest.model
+    raise ModelMismatchError(
+        f'The index was made by the model "{model.id}" ({model.sha256[:8]}), which is not at hand, '
+        "so words and pictures cannot be understood here; pick a tile to search by, or name the "
+        "model's folder in MARS_MAP_MODEL."
+    )
 
 
 def _calibration(index: TileIndex) -> Calibration | None:
