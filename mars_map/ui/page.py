@@ -10,7 +10,6 @@ from mars_map.search import Result
 from mars_map.ui.compare import compare_data
 from mars_map.ui.drawer import drawer
 from mars_map.ui.drops import drops
-from mars_map.ui.drops import drops
 from mars_map.ui.labels import answers, follow_labels, map_layers, take_layer
 from mars_map.ui.longitudes import take_style
 from mars_map.ui.map import mars_map
@@ -62,7 +61,6 @@ def _workbench() -> None:
     _map(state, result)
     drawer(state, result, held_back=held_back)
     follow_visit(state)
-    drops()
     drops()
 
 
