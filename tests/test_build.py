@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -267,6 +268,31 @@ def test_a_full_disk_publishes_nothing_and_the_work_goes_on(
     report = build(quads, out, workshop)
     assert 0 < report.embedded_now < 96
     assert same_index(out, built)
+
+
+@contextlib.contextmanager
+def files_up_to(limit):
+    """Let no file of this process grow beyond some bytes, as a full disk does not."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_vectors_that_the_disk_cut_short_are_never_taken_for_whole(tmp_path, workshop):
+    write_quad(tmp_path, 0, 0)
+    out = tmp_path / "out" / "index"
+    # The last of a file that the C library still holds when the disk is full: NumPy says nothing.
+    with files_up_to(1500), pytest.raises(BuildError, match="File too large; mend that and run"):
+        build(tmp_path, out, workshop)
+    assert not list(out.with_name("index.work").glob("quads/*"))
+    with files_up_to(100_000), pytest.raises(BuildError, match="written: File too large"):
+        build(tmp_path, out, workshop)
+    assert sorted(path.name for path in out.parent.iterdir()) == ["index.work"]
+    assert build(tmp_path, out, workshop).embedded_now == 0
+    assert verify_index(out) == [] and open_index(out).present.sum() == 16
 
 
 def test_vectors_of_another_recipe_or_of_a_changed_quad_are_not_taken(tmp_path, workshop):

@@ -16,7 +16,7 @@ from mars_map.build.plan import Recipe, Task
 from mars_map.build.workshop import Embedded
 from mars_map.errors import BuildError
 from mars_map.files import whole_file
-from mars_map.index.files import hash_file
+from mars_map.index.files import hash_file, save_array
 
 RECIPE_FILE = "build.json"
 QUADS_FOLDER = "quads"
@@ -93,8 +93,8 @@ class Ledger:
                 with whole_file(self._path(task, ".jpgs")) as part:
                     part.write_bytes(b"".join(done.thumbnails))
             vectors = self._path(task, ".npy")
-            with whole_file(vectors) as part, part.open("wb") as file:
-                np.save(file, done.vectors, allow_pickle=False)
+            with whole_file(vectors) as part:
+                save_array(part, done.vectors)
             told["sha256"] = hash_file(vectors)
             with whole_file(self._path(task, ".json")) as part:
                 part.write_text(json.dumps(told), encoding="utf-8")
@@ -130,7 +130,11 @@ class Ledger:
         if told is None or not path.is_file() or hash_file(path) != told["sha256"]:
             self._path(task, ".json").unlink(missing_ok=True)
             raise _damaged(path)
-        vectors = np.load(path, allow_pickle=False)
+        try:
+            vectors = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            self._path(task, ".json").unlink(missing_ok=True)
+            raise _damaged(path) from error
         return (
             np.array(told["tiles"], np.int64),
             vectors,

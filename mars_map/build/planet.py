@@ -24,7 +24,7 @@ from mars_map.build.plan import Plan, Task
 from mars_map.build.workshop import Picture, Workshop, tile_runs
 from mars_map.errors import BuildError, MosaicError
 from mars_map.index import IndexWriter, ModelCard, TileIndex, open_index
-from mars_map.index.files import THUMBNAIL_PLACES_FILE, THUMBNAILS_FILE
+from mars_map.index.files import THUMBNAIL_PLACES_FILE, THUMBNAILS_FILE, save_array
 from mars_map.index.manifest import Quantisation
 from mars_map.index.writer import SPARE_BYTES
 from mars_map.mosaics import BadQuad
@@ -270,7 +270,7 @@ def _pack_thumbnails(plan: Plan, work: Ledger, done: Sequence[Task], folder: Pat
             for tile, body in zip(tiles, work.thumbnails(task), strict=True):
                 places[tile] = file.tell(), len(body)
                 file.write(body)
-    np.save(folder / THUMBNAIL_PLACES_FILE, places)
+    save_array(folder / THUMBNAIL_PLACES_FILE, places)
 
 
 def _count(report: Report, work: Ledger, plan: Plan) -> None:

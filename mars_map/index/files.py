@@ -1,7 +1,11 @@
-"""Names of the files of an index, and their hashes."""
+"""Names of the files of an index, their hashes, and how arrays are written."""
 
 import hashlib
+import io
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 VECTORS_FILE = "vectors.npy"
 """(n_tiles, dim) int8 or float16."""
@@ -25,3 +29,14 @@ def hash_file(path: Path) -> str:
     """Return the sha256 of a file, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_array(path: Path, array: NDArray) -> None:
+    """Write an array as `.npy`. Raises OSError where the disk does not take all of it.
+
+    `np.save` hands files to the C library, which keeps the end of an array back and tells nobody
+    when the disk is full by then.
+    """
+    memory = io.BytesIO()
+    np.save(memory, array, allow_pickle=False)
+    path.write_bytes(memory.getbuffer())

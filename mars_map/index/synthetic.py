@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mars_map.errors import BuildError, IndexDamagedError
+from mars_map.index.files import save_array
 from mars_map.index.manifest import ModelCard, Quantisation
 from mars_map.index.store import TileIndex, open_index
 from mars_map.index.writer import IndexWriter
@@ -256,4 +257,4 @@ def _write_truths(staging: Path, grid: Grid, truths: list[Truth]) -> None:
         "number": numbers,
     }
     pq.write_table(pa.table(columns), staging / TRUTHS_FILE)
-    np.save(staging / TRUTH_VECTORS_FILE, np.array([truth.vector for truth in truths]))
+    save_array(staging / TRUTH_VECTORS_FILE, np.array([truth.vector for truth in truths]))

@@ -30,6 +30,7 @@ from mars_map.index.files import (
     TILES_FILE,
     VECTORS_FILE,
     hash_file,
+    save_array,
 )
 from mars_map.index.manifest import (
     FileRecord,
@@ -216,10 +217,10 @@ class IndexWriter:
         import pyarrow.parquet as pq
 
         if self.quantisation == "int8":
-            np.save(self._staging / SCALES_FILE, self._scales)
+            save_array(self._staging / SCALES_FILE, self._scales)
         whole = bool((self._fraction == 1).all())
         if not whole:
-            np.save(self._staging / FRACTION_FILE, self._fraction)
+            save_array(self._staging / FRACTION_FILE, self._fraction)
         pieces = tile_tables(self.grid, None if whole else self._fraction)
         first = next(pieces)
         with pq.ParquetWriter(self._staging / TILES_FILE, first.schema, compression="zstd") as file:
