@@ -90,7 +90,9 @@ def polar_difference(request: Request) -> Response:
 
 def compared(request: Request) -> Comparison:
     """Return the comparison that an address asks for. Raises QueryError without another query."""
-    return compare_queries(*queries_of(request))
+    a, b = queries_of(request)
+    # Placed anew: the page's tab, the map and the picture then share one comparison.
+    return compare_queries(a, b.subject)
 
 
 def queries_of(request: Request) -> tuple[Query, Other]:

@@ -1,5 +1,8 @@
 """Maps seen from above a pole, over HTTP: basemaps, geology and heat maps in tiles."""
 
+import logging
+from itertools import product
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,8 +13,14 @@ from mars_map.maps.raster import check_polar_tile
 from mars_map.planet.polar import POLES, Pole
 from mars_map.search import Query
 from mars_map.web.overlays import polar_geology_tile
-from mars_map.web.rasters import heat_query, picture_reply
+from mars_map.web.rasters import heat_query, kept_picture, picture_reply
 from mars_map.web.service import service
+
+_log = logging.getLogger(__name__)
+FIRST_ZOOM = 3
+"""Zoom at which a window of usual size first shows a pole."""
+FIRST_COLUMNS, FIRST_ROWS = range(1, 7), range(2, 6)
+"""Tiles of that zoom which it shows."""
 
 
 def tile(request: Request) -> Response:
@@ -26,6 +35,21 @@ def tile(request: Request) -> Response:
         )
     key = ("polar basemap", layer, *polar_address(request))
     return picture_reply(request, key, service().basemaps.polar_tile)
+
+
+def warm_up() -> None:
+    """Make the tiles that a first look at either pole shows: turning pixels round it takes long.
+
+    What fails here is logged, and fails again with its sentence when a visitor asks for it.
+    """
+    basemaps = service().basemaps
+    first = next(iter(basemaps.layers))
+    try:
+        for pole, x, y in product(POLES, FIRST_COLUMNS, FIRST_ROWS):
+            key = ("polar basemap", first, pole, FIRST_ZOOM, x, y)
+            kept_picture(key, basemaps.polar_tile)
+    except BasemapError as error:
+        _log.warning("%s", error)
 
 
 def heat(request: Request) -> Response:

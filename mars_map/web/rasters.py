@@ -77,6 +77,11 @@ def picture_reply(
     request: Request, key: tuple[Hashable, ...], make: Callable[..., Picture]
 ) -> Response:
     """Answer with the picture of that key: its kind, and the arguments that make it."""
-    picture = _pictures.get((index_name(), *key), lambda: make(*key[1:]))
+    picture = kept_picture(key, make)
     tag = hashlib.sha256(picture.body).hexdigest()[:16]
     return cached_reply(request, tag, picture.body, picture.media_type, seconds=HOUR)
+
+
+def kept_picture(key: tuple[Hashable, ...], make: Callable[..., Picture]) -> Picture:
+    """Return the picture of that key, as `picture_reply` has it; made now if it is not kept."""
+    return _pictures.get((index_name(), *key), lambda: make(*key[1:]))

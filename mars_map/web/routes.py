@@ -105,6 +105,7 @@ def _warm_up() -> None:
     service().warm()
     service().warm_covariates()
     service().warm_tables()
+    polar.warm_up()
 
 
 def _unknown(_request: Request) -> Response:

@@ -6,7 +6,7 @@ import { Basemaps } from "./basemaps.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
 import { Grid } from "./mars.js";
 import { PLANET, poleOf } from "./polar.js";
-import { ask, element, footprints, isAbandoned, route, template } from "./server.js";
+import { ask, element, footprints, isAbandoned, route, template, withCut } from "./server.js";
 
 const STEP = 0.02;
 const SETS = { "only-b": "--mm-only-b", "only-a": "--mm-only-a", both: "--mm-both" };
@@ -96,7 +96,9 @@ export class Comparison {
         this.second && this.drawOther(this.second, mode === "side" ? compare.other : ""),
         this.drawDifference(mode === "difference" ? both(compare) : "", current),
       ]);
-      if (current()) map.host.dataset.compared = compare ? `${mode} ${compare.other}` : "";
+      if (!current()) return;
+      map.host.dataset.compared = compare ? `${mode} ${compare.other}` : "";
+      if (compare) this.prepareDifference(both(compare));
     } catch (error) {
       if (current() && !isAbandoned(error)) map.notice(error.message);
     }
@@ -117,8 +119,27 @@ export class Comparison {
     return index ? new Grid((await ask("index", `index=${encodeURIComponent(index)}`)).grid) : this.map.grid;
   }
 
+  /** Whoever compares wants the difference next: it is there before it is asked for. */
+  prepareDifference(query) {
+    if (this.prepared === query) return;
+    this.prepared = query;
+    requestIdleCallback(() => {
+      this.agreement(query).catch(() => {});
+      if (!poleOf(this.map.leaflet)) new Image().src = route("difference.png", withCut(query));
+    });
+  }
+
+  /** How far two queries agree, asked once. */
+  agreement(query) {
+    if (this.asked?.query === query) return this.asked.found;
+    const found = ask("compare", query);
+    this.asked = { query, found };
+    found.catch(() => (this.asked = undefined));
+    return found;
+  }
+
   async drawDifference(query, current) {
-    const [found] = await Promise.all([query ? ask("compare", query) : null, this.difference.show(query)]);
+    const [found] = await Promise.all([query ? this.agreement(query) : null, this.difference.show(query)]);
     if (!current()) return;
     Object.entries(SETS).forEach(([which, colour], i) => {
       this.sets[i].show(this.boxes(found?.hits[which] ?? []), this.colour(colour));

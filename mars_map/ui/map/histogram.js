@@ -1,10 +1,12 @@
 // The scores of all tiles as a histogram, with a slider that cuts the hits. Count and area follow
 // the slider without asking the server; the hits are cut when it is released.
 
-import { ask, element } from "./server.js";
+import { ask, element, tell, withCut } from "./server.js";
 
 const SIZE = { width: 240, height: 56 };
 const REST_MS = 250;
+/** As mars_map.search.query has it; the address leaves it out. */
+const DEFAULT_TOP_K = 500;
 const histograms = new WeakMap();
 
 /** Called by Streamlit with every change of the component's data. */
@@ -41,7 +43,10 @@ class Histogram {
     ]);
     parent.append(this.node);
     this.slider.addEventListener("input", () => this.moved());
-    this.slider.addEventListener("change", () => this.released());
+    // Keys held down release the slider many times over; a pointer does so once.
+    this.slider.addEventListener("keydown", () => (this.byKey = true));
+    this.slider.addEventListener("pointerdown", () => (this.byKey = false));
+    this.slider.addEventListener("change", () => this.released(this.byKey ? REST_MS : 0));
     this.listenToChart();
   }
 
@@ -86,7 +91,7 @@ class Histogram {
     this.chart.addEventListener("pointermove", (event) => held && follow(event));
     for (const kind of ["pointerup", "pointercancel"])
       this.chart.addEventListener(kind, () => {
-        if (held) this.released();
+        if (held) this.released(0);
         held = false;
       });
   }
@@ -136,7 +141,7 @@ class Histogram {
   }
 
   choice(text, className, cut, help) {
-    const onclick = () => this.send("cut", { threshold: cut.threshold });
+    const onclick = () => this.cut(cut.threshold, cut.tiles);
     const title = `${help} ${describe(cut)}.`;
     const node = element("button", { type: "button", title, onclick });
     node.append(element("i", { className }), text);
@@ -149,13 +154,27 @@ class Histogram {
     this.show({ threshold: edges[at], tiles: tiles[at], km2: km2[at] });
   }
 
-  released() {
+  released(rest) {
     clearTimeout(this.timer);
-    // Keys held down release the slider many times over.
     this.timer = setTimeout(() => {
-      const threshold = this.found.edges[+this.slider.value];
-      if (threshold !== this.found.threshold) this.send("cut", { threshold });
-    }, REST_MS);
+      const at = +this.slider.value;
+      const threshold = this.found.edges[at];
+      if (threshold !== this.found.threshold) this.cut(threshold, this.found.tiles[at]);
+    }, rest);
+  }
+
+  /** Cut the hits at a score; the map need not wait until Python has asked for them. */
+  cut(threshold, tiles) {
+    this.send("cut", { threshold });
+    const k = Math.min(Math.max(tiles, this.topK()), this.found.most);
+    const cut = k === DEFAULT_TOP_K ? { min: threshold } : { k, min: threshold };
+    tell("cut", withCut(this.query, cut));
+  }
+
+  /** The top-k without a threshold: what an earlier one had raised falls back to the default. */
+  topK() {
+    const k = Number(new URLSearchParams(this.query).get("k") ?? DEFAULT_TOP_K);
+    return this.found.threshold === null ? k : Math.min(k, DEFAULT_TOP_K);
   }
 
   show(cut) {

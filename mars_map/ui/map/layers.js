@@ -4,7 +4,7 @@ import * as L from "../leaflet/leaflet-src.esm.js";
 import { CanvasTiles, Shapes } from "./canvas.js";
 import { straightPath } from "./mars.js";
 import { PLANET, copies, pixelsPerDegree, poleOf, repeated } from "./polar.js";
-import { route, template } from "./server.js";
+import { route, template, withCut } from "./server.js";
 
 const SMALL_PIXELS = 10;
 const LEAST_PIXELS = 2.5;
@@ -115,7 +115,9 @@ export class Heat {
   }
 
   /** query: address parameters of the query, or "" for none. Resolves when it is painted. */
-  show(query) {
+  show(asked) {
+    // How many hits there are changes no colour: the picture that is there stays.
+    const query = withCut(asked);
     if (query === this.query) return this.shown;
     this.query = query;
     this.shown = query ? this.load(query) : Promise.resolve(this.replace([]));

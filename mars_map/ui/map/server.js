@@ -56,6 +56,15 @@ export function footprints(query) {
   return answers.get(query);
 }
 
+/**
+ * A query as address parameters with another cut of the hits, in the order in which the page has them:
+ * `{k, min}`, each left out where it is not given.
+ */
+export function withCut(query, cut = {}) {
+  const others = query.split("&").filter((one) => !/^(k|min)=/.test(one));
+  return [...others, ...Object.entries(cut).map(([name, value]) => `${name}=${value}`)].join("&");
+}
+
 /** Give up waiting for an answer that nobody wants any more: the server stops searching for it. */
 export function abandon(query) {
   pending.get(query)?.abort();
@@ -66,7 +75,10 @@ export function isAbandoned(error) {
   return error.name === "AbortError";
 }
 
-/** Carries "goto" and "hover" from the gallery to the map, and "walk" from keys to the gallery. */
+/**
+ * Carries "goto" and "hover" from the gallery to the map, "walk" from keys to the gallery, and "cut"
+ * from the histogram to the map.
+ */
 export const bus = new EventTarget();
 
 export function tell(kind, detail) {
