@@ -175,9 +175,10 @@ def test_another_index_under_the_same_path_is_refused(planet):
     assert open_shard((str(planet.folder), planet.digest, 5, 25)).n_tiles == 20
 
 
-def test_no_scheduler_is_one_sentence(planet, vector, monkeypatch):
+def test_no_scheduler_is_one_sentence(small_index, monkeypatch):
     monkeypatch.setattr("mars_map.search.cluster.CONNECT_S", 0.5)
-    lost = ClusterScan(planet, "tcp://127.0.0.1:9")
+    vector = small_index.vector(3)
+    lost = ClusterScan(small_index, "tcp://127.0.0.1:9")
     with pytest.raises(ClusterError, match="No Dask scheduler answers at tcp://127"):
         lost.scores(vector)
     # Who asks at once does not wait for it as well.
@@ -188,7 +189,7 @@ def test_no_scheduler_is_one_sentence(planet, vector, monkeypatch):
     # No client is made, which would print a traceback once it is collected.
     monkeypatch.setattr("distributed.Client", None)
     with pytest.raises(ClusterError, match="No Dask scheduler answers at nonsense"):
-        ClusterScan(planet, "nonsense").scores(vector)
+        ClusterScan(small_index, "nonsense").scores(vector)
 
 
 def _small_cluster(workers=1, port=0):
@@ -236,7 +237,7 @@ def test_without_workers_a_request_ends_soon_and_works_when_some_are_back(on_clu
             assert ask("health")[0] == 200 and not waiting.done()
             status, sentence, seconds = waiting.result()
         assert status == 503 and "has no workers; start some with `dask worker" in sentence
-        assert seconds < 4
+        assert seconds < 10
         assert ask("heat.png?q=dunes")[0] == 503, "what they had drawn it with is lost too"
         cluster.scale(1)
         assert ask("search?q=ice&k=3")[0] == 200
@@ -244,17 +245,17 @@ def test_without_workers_a_request_ends_soon_and_works_when_some_are_back(on_clu
 
 
 def test_a_scheduler_that_goes_away_is_found_again(on_cluster, monkeypatch):
-    monkeypatch.setattr("mars_map.search.cluster.CONNECT_S", 1.0)
     with _small_cluster() as cluster:
         address = cluster.scheduler_address
         ask = on_cluster(address)
         assert ask("search?q=dunes&k=3")[0] == 200
+    monkeypatch.setattr("mars_map.search.cluster.CONNECT_S", 1.0)
     for words in ("ice", "chaos", "dust"):
         status, sentence, seconds = ask(f"search?q={words}")
-        assert status == 503 and "No Dask scheduler answers" in sentence and seconds < 3
+        assert status == 503 and "No Dask scheduler answers" in sentence and seconds < 8
         assert ask("health")[0] == 200
     with _small_cluster(port=int(address.rpartition(":")[2])):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while ask("search?q=ice")[0] != 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -268,6 +269,17 @@ def test_a_scheduler_lost_in_mid_query_is_one_sentence(small_index):
             spread.best_of(lost, 5)
         expected = score_all(small_index, small_index.vector(3))
         assert (spread.scores(small_index.vector(3)) == expected).all()
+
+
+def test_a_scheduler_that_hangs_is_one_sentence(small_index, monkeypatch):
+    def hang(*_, callback_timeout):
+        raise TimeoutError(f"timed out after {callback_timeout} s.")
+
+    with _small_cluster() as cluster, ClusterScan(small_index, cluster.scheduler_address) as spread:
+        spread.scores(small_index.vector(3))
+        monkeypatch.setattr(Client, "nthreads", hang)
+        with pytest.raises(ClusterError, match="No Dask scheduler answers"):
+            spread.scores(small_index.vector(4))
 
 
 def test_who_has_moved_on_does_not_wait_for_the_workers(small_index):

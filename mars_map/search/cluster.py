@@ -19,7 +19,7 @@ import mmap
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import lru_cache
@@ -41,7 +41,7 @@ from mars_map.search.scoring import best_tiles
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-CONNECT_S = 3.0
+CONNECT_S = 5.0
 """Longest wait for a scheduler, also for one that was lost."""
 RETRY_S = 1.0
 """How long after a failure nobody else waits for the scheduler: they would queue for it."""
@@ -182,8 +182,7 @@ class ClusterScan:
                 self._kept.move_to_end(key)
                 return known
         with self._sentences():
-            workers = client.nthreads(callback_timeout=CONNECT_S)
-            places = self._place(workers)
+            places = self._place(self._workers(client))
             scattered = [
                 client.submit(scan_shard, shard, vector=vector, pure=False, **place)
                 for shard, place in zip(self.shards, places, strict=True)
@@ -246,10 +245,17 @@ class ClusterScan:
             raise no_scheduler(self._address)
         return client
 
-    def _place(self, workers: Iterable[str]) -> list[dict[str, Any]]:
+    def _workers(self, client: "Client") -> list[str]:
+        """Return the addresses of all workers. Raises ClusterError where nobody says."""
+        try:
+            return sorted(client.nthreads(callback_timeout=CONNECT_S))
+        except OSError as error:  # of which TimeoutError is one
+            raise no_scheduler(self._address) from error
+
+    def _place(self, workers: Sequence[str]) -> list[dict[str, Any]]:
         """Return where each shard is scanned, as options of Dask; anywhere where nobody is left."""
         with self._lock:
-            self._places = place_shards(self.shards, sorted(workers), self._places)
+            self._places = place_shards(self.shards, workers, self._places)
             return [
                 {"workers": [self._places[shard]], "allow_other_workers": True}
                 if shard in self._places
@@ -298,7 +304,7 @@ class ClusterScan:
                 raise no_scheduler(self._address)
             if now - looked > LOOK_S:
                 looked = now
-                seen = now if client.nthreads(callback_timeout=CONNECT_S) else seen
+                seen = now if self._workers(client) else seen
             if now - seen > WORKERS_S:
                 raise no_workers(self._address)
 
