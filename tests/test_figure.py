@@ -24,10 +24,11 @@ from mars_map.maps.frames import (
     latitude_text,
     longitude_text,
 )
-from mars_map.maps.heat import heat_palette, heat_scale
+from mars_map.maps.heat import heat_palette
 from mars_map.planet.regions import Box, LatitudeBand, Polygon
 from mars_map.planet.sphere import great_circle_m
 from mars_map.search import Query
+from tests.colours import colour_positions
 
 DATE = datetime(2026, 1, 31, 12, 0, 5, tzinfo=UTC)
 NAMES = """dunes <b> $x_1$ & “Gale” """
@@ -75,7 +76,7 @@ def test_the_colour_at_a_tile_is_its_scores(pictures, name):
     assert record["frame"]["crs"] == frame.crs
     left, right, bottom, top = record["frame"]["extent"]
     x0, x1, y0, y1 = record["frame"]["pixels"]
-    levels = heat_scale(result.scores).position(result.scores)
+    levels = colour_positions(result.scores)
     mask = np.ones(len(levels), bool) if result.region_mask is None else result.region_mask
     # Full colour, away from the outlines of hits and from what is drawn in the corner.
     wanted = np.flatnonzero(mask & (levels > 0.5) & ~np.isin(np.arange(len(mask)), result.hits))

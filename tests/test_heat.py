@@ -9,6 +9,7 @@ from PIL import Image
 
 from mars_map.maps import heat
 from mars_map.maps.heat import (
+    colour_levels,
     heat_levels,
     heat_palette,
     heat_png,
@@ -31,8 +32,8 @@ def scores() -> np.ndarray:
 def test_the_scale_runs_from_the_upper_quartile_to_the_best_in_a_thousand():
     scale = heat_scale(np.arange(1001, dtype=np.float32))
     assert scale == pytest.approx((750.0, 999.0))
-    position = scale.position(np.array([-5.0, 750.0, 874.5, 999.0, 2000.0]))
-    np.testing.assert_allclose(position, [0, 0, 0.5, 1, 1])
+    scores = np.array([-5.0, 750.0, 874.0, 999.0, 2000.0], np.float32)
+    assert colour_levels(scores, scale).tolist() == [0, 0, 127, 255, 255, 0]
 
 
 def test_equal_scores_have_a_scale_too():

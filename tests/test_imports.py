@@ -25,10 +25,10 @@ from mars_map.index import ModelCard, open_index, verify_index
 from mars_map.maps.heat import heat_levels, heat_scale
 from mars_map.planet.geometry import box_polygons
 from mars_map.planet.grid import EqualAreaGrid, RegularGrid
-from mars_map.planet.names import marsretrieval_name
 from mars_map.planet.sphere import mars_crs
 from mars_map.search import Engine, Query
 from tests.conftest import WordEncoder
+from tests.marsretrieval import marsretrieval_name
 
 DIM = 24
 GRID = RegularGrid(4.0, -80.0, 80.0)

@@ -15,13 +15,14 @@ from starlette.testclient import TestClient
 
 from mars_map import web
 from mars_map.maps.footprints import to_geodataframe
-from mars_map.maps.heat import heat_palette, heat_scale
+from mars_map.maps.heat import heat_palette
 from mars_map.planet.regions import Box
 from mars_map.search import Query
 from mars_map.settings import BASEMAP_DIR
 from mars_map.web.ogc import CRS_URI
 from mars_map.web.parameters import QUERY
 from mars_map.web.params import query_string, query_to_params
+from tests.colours import colour_positions
 from tests.http import running_server
 
 GALE = (137.8, -5.4)
@@ -71,7 +72,7 @@ print(json.dumps({
 def dunes(small_engine):
     """The answer to "dunes": colour and place of a tile of full colour, a clear one, and Gale's."""
     result = small_engine.search(Query("dunes"))
-    levels = heat_scale(result.scores).position(result.scores)
+    levels = colour_positions(result.scores)
     grid = result.index.grid
     tiles = [int(levels.argmax()), int(levels.argmin()), int(grid.tile_at(*GALE))]
     places = np.column_stack([axis[tiles] for axis in grid.centers]).tolist()

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from mars_map import web
 from mars_map.maps.basemap import Basemaps
-from mars_map.maps.heat import heat_palette, heat_scale, polar_heat_png
+from mars_map.maps.heat import heat_palette, polar_heat_png
 from mars_map.planet.polar import (
     HALF_WIDTH_M,
     POLAR_CRS,
@@ -25,6 +25,7 @@ from mars_map.planet.polar import (
 )
 from mars_map.planet.sphere import mars_crs
 from mars_map.search import Query
+from tests.colours import colour_positions
 
 KOROLEV = (164.58, 72.77)
 
@@ -109,8 +110,8 @@ def test_a_heat_tile_has_the_colour_of_the_tile_under_each_pixel(small_engine):
     lon, lat = polar_tile_points("south", 1, 0, 1)
     for row, column in ((3, 250), (100, 100), (255, 0), (200, 30)):
         tile = int(grid.tile_at(lon[row, column], lat[row, column]))
-        place = heat_scale(scores).position(scores[tile : tile + 1])
-        expected = heat_palette()[int(np.rint(place[0] * 255))] if tile >= 0 else (0, 0, 0, 0)
+        place = colour_positions(scores)[tile]
+        expected = heat_palette()[int(np.rint(place * 255))] if tile >= 0 else (0, 0, 0, 0)
         assert colours[row, column, 3] == expected[3]
         if expected[3]:
             assert tuple(colours[row, column]) == tuple(expected)

@@ -1,5 +1,6 @@
 """Regions: what lies inside, at the antimeridian and the poles too."""
 
+import json
 import warnings
 
 import numpy as np
@@ -234,7 +235,7 @@ def test_quadrangles_are_found_as_people_write_them():
 def test_the_address_holds_every_region(region):
     query = Query("dunes", region=region)
     assert query_from_params(query_to_params(query)) == query
-    assert Query.from_json(query.to_json()) == query
+    assert Query.from_dict(json.loads(query.to_json())) == query
 
 
 def test_a_feature_without_a_size_is_the_next_that_has_one():

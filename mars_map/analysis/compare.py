@@ -25,6 +25,13 @@ from numpy.typing import NDArray
 
 from mars_map.analysis.effects import MIN_PATCHES, RESAMPLES, tails
 from mars_map.errors import QueryError
+from mars_map.maps.footprints import (
+    DIGITS,
+    ORIGIN_COLUMNS,
+    PLACE_COLUMNS,
+    origin_columns,
+    place_columns,
+)
 from mars_map.planet.blocks import patch_numbers
 from mars_map.planet.grid import Grid
 
@@ -35,8 +42,6 @@ if TYPE_CHECKING:
 
 Which = Literal["both", "only-a", "only-b"]
 """Hits of both queries, of the first alone, or of the second alone."""
-DIGITS = 6
-"""Decimals of scores and degrees."""
 _SEED = 1
 COLUMNS = {
     "rank": "place in the list, 1 for the best",
@@ -44,18 +49,9 @@ COLUMNS = {
     "pct_b": "the same for the other query",
     "score_a": "cosine similarity to the query, -1 to 1",
     "score_b": "cosine similarity to the other query",
-    "tile": "id of the tile in the query's index",
-    "lon": "longitude of the tile's centre, degrees east, -180 to 180",
-    "lat": "planetocentric latitude of the tile's centre, degrees",
-    "west": "western border, degrees east",
-    "south": "southern border, degrees",
-    "east": "eastern border, degrees east",
-    "north": "northern border, degrees",
+    **PLACE_COLUMNS,
     "query_b": "the words of the other query, or the tiles that it was to look like",
-    "query": "the words of the query, or the tiles that it was to look like",
-    "model": "name of the query's model and the first digits of its sha256",
-    "index": "first digits of the sha256 of the query's index",
-    "date": "when the table was made, UTC, ISO 8601",
+    **ORIGIN_COLUMNS,
 }
 """Columns of a table of hits of two queries; names fit the ten characters of a shapefile."""
 
@@ -212,7 +208,11 @@ def tile_patches(grid: Grid) -> NDArray[np.int64]:
 def area_percentiles(
     scores: NDArray[np.floating], areas: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Return the share of the area with lower scores, equal scores counted half, 0..1, (n,)."""
+    """Return the share of the area with lower scores, equal scores counted half, 0..1, (n,).
+
+    What `mars_map.analysis.effects.Ground.standing` tells from -1 to 1 of any values; of the ground
+    itself one sort tells it.
+    """
     order = np.argsort(scores)
     ascending = scores[order]
     below = np.concatenate([[0.0], np.cumsum(areas[order])])
@@ -264,14 +264,10 @@ def compared_table(
     """
     import geopandas as gpd
 
-    from mars_map.maps.footprints import origin_columns
-    from mars_map.planet.geometry import box_polygons
     from mars_map.planet.sphere import mars_crs
 
-    tiles, grid = comparison.hits(which), comparison.grid
-    # Rounded as footprints are: neighbours still share their edge.
-    bounds = np.round(grid.bounds(tiles), 9)
-    west, south, east, north = bounds.T
+    tiles = comparison.hits(which)
+    places, outlines = place_columns(comparison.grid, tiles)
     scores = [side.scores[tiles].astype(np.float64).round(DIGITS) for side in comparison.sides]
     shares = (100 * comparison.percentiles[:, tiles].astype(np.float64)).round(3)
     columns = {
@@ -280,17 +276,11 @@ def compared_table(
         "pct_b": shares[1],
         "score_a": scores[0],
         "score_b": scores[1],
-        "tile": grid.names(tiles),
-        "lon": ((west + east) / 2).round(DIGITS),
-        "lat": ((south + north) / 2).round(DIGITS),
-        "west": west.round(DIGITS),
-        "south": south.round(DIGITS),
-        "east": east.round(DIGITS),
-        "north": north.round(DIGITS),
+        **places,
         "query_b": comparison.b.query.label,
         **origin_columns(comparison.a, date),
     }
-    return gpd.GeoDataFrame(columns, geometry=box_polygons(bounds), crs=mars_crs())
+    return gpd.GeoDataFrame(columns, geometry=outlines, crs=mars_crs())
 
 
 def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:

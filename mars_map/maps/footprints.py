@@ -4,28 +4,38 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mars_map.planet.geometry import box_polygons
+from mars_map.planet.grid import Grid
 from mars_map.planet.sphere import mars_crs
 from mars_map.search import Result
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-COLUMNS = {
-    "rank": "place in the answer, 1 for the best",
-    "score": "cosine similarity to the query, -1 to 1",
-    "tile": "id of the tile in the index",
+PLACE_COLUMNS = {
+    "tile": "id of the tile in the query's index",
     "lon": "longitude of the tile's centre, degrees east, -180 to 180",
     "lat": "planetocentric latitude of the tile's centre, degrees",
     "west": "western border, degrees east",
     "south": "southern border, degrees",
     "east": "eastern border, degrees east",
     "north": "northern border, degrees",
+}
+"""Columns that say where a tile is."""
+ORIGIN_COLUMNS = {
     "query": "the words of the query, or the tiles that it was to look like",
-    "model": "name of the model and the first digits of its sha256",
-    "index": "first digits of the index's sha256",
+    "model": "name of the query's model and the first digits of its sha256",
+    "index": "first digits of the sha256 of the query's index",
     "date": "when the table was made, UTC, ISO 8601",
+}
+"""Columns that say where a table comes from."""
+COLUMNS = {
+    "rank": "place in the answer, 1 for the best",
+    "score": "cosine similarity to the query, -1 to 1",
+    **PLACE_COLUMNS,
+    **ORIGIN_COLUMNS,
 }
 """Columns of a table of hits and what they mean; names fit the ten characters of a shapefile."""
 
@@ -43,27 +53,37 @@ def to_geodataframe(result: Result, date: datetime | None = None) -> "GeoDataFra
     """
     import geopandas as gpd
 
-    grid = result.index.grid
-    # Also west + 360 / n has digits in the sixteenth place; neighbours still share their edge.
-    bounds = np.round(grid.bounds(result.hits), 9)
-    west, south, east, north = bounds.T
+    places, outlines = place_columns(result.index.grid, result.hits)
     columns = {
         "rank": np.arange(1, len(result.hits) + 1, dtype=np.int32),
         "score": result.hit_scores.astype(np.float64).round(DIGITS),
-        "tile": grid.names(result.hits),
+        **places,
+        **origin_columns(result, date),
+    }
+    return gpd.GeoDataFrame(columns, geometry=outlines, crs=mars_crs())
+
+
+def place_columns(
+    grid: Grid, tiles: NDArray[np.int64]
+) -> tuple[dict[str, Any], NDArray[np.object_]]:
+    """Return `PLACE_COLUMNS` of some tiles, and their outlines as polygons, (n,) objects."""
+    # Also west + 360 / n has digits in the sixteenth place; neighbours still share their edge.
+    bounds = np.round(grid.bounds(tiles), 9)
+    west, south, east, north = bounds.T
+    columns = {
+        "tile": grid.names(tiles),
         "lon": ((west + east) / 2).round(DIGITS),
         "lat": ((south + north) / 2).round(DIGITS),
         "west": west.round(DIGITS),
         "south": south.round(DIGITS),
         "east": east.round(DIGITS),
         "north": north.round(DIGITS),
-        **origin_columns(result, date),
     }
-    return gpd.GeoDataFrame(columns, geometry=box_polygons(bounds), crs=mars_crs())
+    return columns, box_polygons(bounds)
 
 
 def origin_columns(result: Result, date: datetime | None = None) -> dict[str, str]:
-    """Return the columns that say where a table comes from: query, model, index and date."""
+    """Return `ORIGIN_COLUMNS` of the answer to a query; date: now if not given."""
     model = result.index.manifest.model
     return {
         "query": result.query.label,

@@ -52,11 +52,6 @@ class HeatScale(NamedTuple):
     high: float
     """Score that has the brightest colour, and every score above it."""
 
-    def position(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return where scores lie on the scale, 0 to 1, same shape."""
-        span = max(self.high - self.low, 1e-9)
-        return np.clip((np.asarray(scores, np.float32) - self.low) / span, 0.0, 1.0)
-
 
 def heat_scale(scores: NDArray[np.floating]) -> HeatScale:
     """Return the colour scale for the scores of all tiles, (n_tiles,).

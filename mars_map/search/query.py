@@ -161,17 +161,6 @@ class Query:
         """Return the query as one line of JSON with sorted keys."""
         return json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> "Query":
-        """Read `to_json`. Raises QueryError or RegionError for anything else."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise QueryError("The saved query cannot be read; type it again.") from error
-        if not isinstance(values, dict):
-            raise QueryError("The saved query cannot be read; type it again.")
-        return cls.from_dict(values)
-
     def _check_subject(self) -> None:
         if len(self.parts) > MAX_PARTS:
             raise QueryError(f"At most {MAX_PARTS} parts; this query has {len(self.parts)}.")
