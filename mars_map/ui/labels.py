@@ -151,8 +151,6 @@ def labels_tab(state: PageState, result: Result | None) -> None:
         help="A layer saved here, or any GeoJSON of Mars whose features have a “label” of yes or "
         "no. Tiles of another grid are found by their centres.",
     )
-    if len(book.layers) > 1:
-        st.caption("The map shows all layers; the legend names them, and hides one there.")
     if note := st.session_state.pop(NOTE_KEY, ""):
         st.caption(plain(note, 400))
 
@@ -177,6 +175,8 @@ def _layers(book: LabelBook) -> None:
             disabled=book.open is None,
             help="Begin another layer; this one is kept.",
         )
+    if len(book.layers) > 1:
+        st.caption("The map shows all of them; the legend beside it hides those that you tick off.")
 
 
 def _open_layer(state: PageState, book: LabelBook, result: Result | None) -> None:

@@ -121,3 +121,53 @@ def test_a_place_stays_in_the_middle_when_the_drawer_opens_during_the_flight(vis
     expect(page.locator(".mm-point")).to_have_text("5.37° S, 137.81° E", timeout=5_000)
     lon, lat = (float(v) for v in hash_of(page)["at"].split(","))
     assert math.dist((lon, lat), (gale.lon, gale.lat)) < 0.05
+
+
+THINNED = """async () => {
+  const { thinned } = await import(new URL('mars/component/thinning.js', document.baseURI));
+  const { Shapes } = await import(new URL('mars/component/canvas.js', document.baseURI));
+  const crs = { latLngToPoint: ({ lat, lng }) => ({ x: lng, y: lat }) };
+  const points = Array.from({ length: 100 }, (_, i) => [[i % 10, Math.floor(i / 10)]]);
+  const shapes = new Shapes(crs, points);
+  const order = Int32Array.from({ length: 100 }, (_, i) => 99 - i);
+  const kept = (zoom, crowd) => [...(thinned(shapes, order, 'point', zoom, crowd) ?? [])];
+  return [kept(2, 1), kept(2, 4), kept(6, 4)];
+}"""
+"""Points one pixel of zoom 0 apart, the last the most important; symbols keep 8 of their pixels."""
+
+
+def test_many_overlays_thin_out_and_the_legend_says_how_much(visit):
+    page = visit.open("/#over=minerals,graben,landslides&names=off")
+    alone, crowded, near = page.evaluate(THINNED)
+    assert [i for i, one in enumerate(alone) if one][-1] == 99, "the most important one is drawn"
+    assert sum(alone) == 25 and sum(crowded) == 9, "every second and every fourth each way"
+    assert near == [], "from near nothing is left out"
+    minerals = page.locator("label:has([data-overlay=minerals]) .mm-share")
+    expect(minerals).to_have_text(re.compile(r"1 in \d+"))
+    expect(page.get_by_text("Thinned out")).to_be_visible()
+    page.goto("about:blank")
+    page = visit.open("/#at=-96.7,-9.5&z=8&over=minerals&names=off")
+    expect(page.locator(".mm-canvas")).to_have_attribute("data-overlays", "minerals")
+    expect(page.get_by_text("Thinned out")).to_be_hidden()
+
+
+def test_the_chosen_longitudes_reach_the_drawer(visit, grid):
+    page = visit.open("/?tile=r176c0372#style=360W&names=off")
+    page.locator(".st-key-mars-tabs").get_by_text("Tile", exact=True).click()
+    lon = grid.centers[0][grid.number_of("r176c0372")]
+    centre = page.locator(".st-key-mars-facts")
+    expect(centre).to_contain_text(f"{-lon % 360:.2f}° W")
+    page.locator(".mm-point").click()
+    expect(centre).to_contain_text(f"{abs(lon):.2f}° {'W' if lon < 0 else 'E'}")
+
+
+def test_layers_of_labels_are_drawn_together_and_hidden_in_the_legend(visit):
+    page = visit.open("/?like=r176c0372&yes=r177c0372#at=140,-2&z=5&names=off")
+    page.locator(".st-key-mars-tabs").get_by_text("Labels", exact=True).click()
+    page.get_by_role("button", name="New").click()
+    other = page.locator(".mm-label .mm-other-layer")
+    expect(other).not_to_have_count(0)
+    page.get_by_role("group", name="Layers of labels").get_by_role("checkbox").uncheck()
+    expect(other).to_have_count(0)
+    page.get_by_role("group", name="Layers of labels").get_by_role("checkbox").check()
+    expect(other).not_to_have_count(0)

@@ -3,7 +3,7 @@
 import { GEOLOGY, swatch } from "./overlays.js";
 import { element } from "./server.js";
 
-const THINNED = "Thinned out: the largest are drawn, so many of all. Zoom in for the others.";
+const THINNED = "Thinned out: only the largest are drawn, one in so many. Zoom in for the others.";
 const RANKS = "The best quarter of all tiles has a colour; the brightest, one tile in a thousand.";
 
 export class Legend {

@@ -17,7 +17,7 @@ import { Names } from "./names.js";
 import { Overlays } from "./overlays.js";
 import { Places } from "./places.js";
 import { Views } from "./polar.js";
-import { Preferences } from "./preferences.js";
+import { Preferences, beginWith } from "./preferences.js";
 import { RegionTools } from "./region.js";
 import { StatusLine } from "./scale.js";
 import { abandon, bus, describeIndex, element, footprints, tell } from "./server.js";
@@ -51,6 +51,7 @@ let begun = 0;
 function beginAnew(map, data, send) {
   begun = data.view.number;
   const address = location.pathname + location.search;
+  beginWith(data.view.text);
   history.replaceState(history.state, "", data.view.text ? `${address}#${data.view.text}` : address);
   const parent = map.host.parentElement;
   map.close();

@@ -14,6 +14,19 @@ const STYLE_KEY = "mars_map.longitudes";
 const MOST_CORNERS = 200;
 const REST_MS = 150;
 
+/**
+ * What stood behind the # last. Streamlit writes addresses without it, and a map that begins anew just
+ * then goes on from here.
+ */
+let latest = "";
+
+/** Let the next map begin with a text behind the #, which may be empty. */
+export function beginWith(text) {
+  latest = text;
+}
+
+const hashText = () => location.hash.slice(1) || latest;
+
 /** Names in the address of what is measured. */
 const MEASURED = { line: "line", polygon: "area" };
 
@@ -30,7 +43,7 @@ function measuredFrom(given) {
 
 /** How this visitor wants longitudes to be written, whatever page of ours asked. */
 export function longitudeStyle() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("style") ?? stored();
+  const given = new URLSearchParams(hashText()).get("style") ?? stored();
   return LONGITUDE_STYLES.includes(given) ? given : DEFAULTS.lon;
 }
 
@@ -55,7 +68,7 @@ export class Preferences {
   constructor() {
     this.listeners = [];
     this.problem = "";
-    const given = new URLSearchParams(location.hash.slice(1));
+    const given = new URLSearchParams(hashText());
     Object.assign(this, DEFAULTS, { view: null });
     if (given.has("base")) this.base = given.get("base").slice(0, 40);
     this.heat = this.number(given, "heat", 0, 100, DEFAULTS.heat);
@@ -113,7 +126,7 @@ export class Preferences {
   }
 
   writeNow() {
-    const text = this.text();
+    const text = (latest = this.text());
     const hash = text && `#${text}`;
     if (hash === location.hash) return;
     // Streamlit keeps its own mark in the history entry; it must stay.
