@@ -1,14 +1,16 @@
 """The training of the compact encoder: image-text contrast, and self-supervision.
 
-A step takes a batch of tiles, each seen twice in different ways (turned, mirrored, enlarged,
-without relief, without some of its windows), and a draw of texts: one wording of every landform in
-a random template, and sentences that state several facts. Two losses are added up:
+A step takes a batch of tiles, some of them seen twice, each time another way (turned, mirrored,
+enlarged, without relief, without some of its windows), and a draw of texts: one wording of every
+landform in a random template, and sentences that state several facts. Four losses are added up:
 
 - SigLIP's (Zhai et al. 2023, arXiv 2303.15343), with the labels in place of the diagonal: every
   view and text is a yes-or-no question of its own, and what is unknown takes no part. It is taken
   twice: once with the labels of the tiles, which know margins, and with less weight with those of
   their cells of one degree, which do not and by which the encoder is judged elsewhere.
-- SimCLR's NT-Xent (Chen et al. 2020, arXiv 2002.05709) between the two views of each tile, on a
+- The same with an anchor for each landform in place of the texts (`mars_map.training.anchors`).
+- How far the words of each landform are from its anchor.
+- SimCLR's NT-Xent (Chen et al. 2020, arXiv 2002.05709) between two views of the same tile, on a
   head of its own that is thrown away: what is the same ground should look alike.
 
 What is published is the moving average of the weights (Polyak and Juditsky 1992), which holds on
@@ -34,6 +36,7 @@ from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.precision import fast_precision
 from mars_map.errors import BuildError
+from mars_map.training.anchors import Anchors
 from mars_map.training.augment import Augmentation, hide_parts, take_away, turn_and_enlarge
 from mars_map.training.checkpoint import load_checkpoint, read_notes, save_checkpoint
 from mars_map.training.data import TrainingData
@@ -52,10 +55,12 @@ LEAST_SHOWN = 0.25
 class TrainingConfig:
     """Everything that decides a training beside its data."""
 
-    steps: int = 2000
+    steps: int = 1200
     """Updates of the weights."""
-    batch: int = 128
-    """Tiles a step, each seen twice."""
+    batch: int = 192
+    """Tiles a step."""
+    twice: int = 32
+    """How many of them are seen twice, at least two."""
     pairs: int = 64
     """Sentences of several facts a step."""
     learning_rate: float = 2e-3
@@ -64,7 +69,7 @@ class TrainingConfig:
     """Steps of the rise."""
     weight_decay: float = 0.05
     """Of AdamW."""
-    text_noise: float = 0.02
+    text_noise: float = 0.05
     """Spread of the noise on each entry of a sentence vector: near words mean near things."""
     cells: float = 0.5
     """Weight of the labels of cells against those of tiles."""
@@ -90,7 +95,9 @@ class _Table(NamedTuple):
     labels: NDArray[np.int8]
     """(n_tiles, n_landforms)."""
     weights: NDArray[np.float32]
-    """(n_texts,) of `_positive_weights`."""
+    """(n_texts,) weight of the tiles where a text is true against those where it is not."""
+    rarity: NDArray[np.float32]
+    """(n_landforms,) the same for landforms."""
 
 
 class Trainer:
@@ -117,14 +124,16 @@ class Trainer:
         self.usable = torch.from_numpy(self.shown.mean((2, 3)) >= LEAST_SHOWN)
         tables = (1.0, data.labels[tiles]), (config.cells, data.cell_labels[tiles])
         self.tables = [
-            _Table(*table, _positive_weights(table[1], bank, config.seed)) for table in tables
+            _Table(*table, _text_weights(table[1], bank, config.seed), _balance(table[1]))
+            for table in tables
         ]
         torch.manual_seed(config.seed)
         self.network = CompactNetwork(network).to(self.device, memory_format=torch.channels_last)
         self.projector = _projector(self.network).to(self.device)
+        self.anchors = Anchors(data.labels.shape[1], network.dim).to(self.device)
         self.averaged = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
-            _decay_groups([self.network, self.projector], config.weight_decay),
+            _decay_groups([self.network, self.projector, self.anchors], config.weight_decay),
             lr=config.learning_rate,
         )
         self.sentences = MiniLM().encode(bank.texts).clone().to(self.device)
@@ -174,16 +183,18 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = float(self._rate())
         tiles = random.choice(len(self.odds), self.config.batch, p=self.odds)
-        texts = self._draw_texts(random)
-        views = np.concatenate([tiles, tiles])
+        texts, again = self._draw_texts(random), tiles[: self.config.twice]
+        views = np.concatenate([tiles, again])
         layers, told, seen = self._views(views, random)
         with fast_precision(self.device):
             features = self.network.image.features(layers, seen)
-            images = self.network.image.embed(features, told)
-            projected = self.projector(features)
-        text_loss = self._text_loss(images.float(), views, texts)
+            images = self.network.image.embed(features, told).float()
+            projected = self.projector(torch.cat([features[: len(again)], features[len(tiles) :]]))
+        words = self._words(texts)
+        text_loss = self._label_loss(images, words, views, texts)
+        word_loss = self.anchors.distance(words[: len(self.singles)])
         view_loss = self._view_loss(projected.float())
-        loss = text_loss + self.config.similarity * view_loss
+        loss = text_loss + word_loss + self.config.similarity * view_loss
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -191,22 +202,24 @@ class Trainer:
         self._average()
         return float(text_loss.detach()), float(view_loss.detach())
 
-    def _text_loss(self, images: torch.Tensor, tiles: NDArray, texts: NDArray) -> torch.Tensor:
-        chosen = torch.from_numpy(texts).to(self.device)
-        sentences = self.sentences[chosen]
+    def _words(self, texts: NDArray) -> torch.Tensor:
+        """Unit vectors of texts, (n, dim), each from a sentence vector close to its own."""
+        sentences = self.sentences[torch.from_numpy(texts).to(self.device)]
         sentences = sentences + self.config.text_noise * torch.randn_like(sentences)
-        words = self.network.text(F.normalize(sentences, dim=1))
-        logits = self.network.logits(images, words)
+        return self.network.text(F.normalize(sentences, dim=1))
+
+    def _label_loss(
+        self, images: torch.Tensor, words: torch.Tensor, tiles: NDArray, texts: NDArray
+    ) -> torch.Tensor:
+        """What pictures fail to tell of texts and of anchors, by both kinds of labels."""
+        of_texts, of_anchors = self.network.logits(images, words), self.anchors(images)
         losses = torch.zeros((), device=self.device)
         for table in self.tables:
-            truth = self.bank.truth(table.labels[tiles], texts)
-            weight = np.where(truth == 1, table.weights[texts], np.float32(1)) * (truth >= 0)
-            target, weights = (
-                torch.from_numpy(values).float().to(self.device)
-                for values in (np.maximum(truth, 0), weight)
+            labels = table.labels[tiles]
+            losses = losses + table.share * (
+                _known_loss(of_texts, self.bank.truth(labels, texts), table.weights[texts])
+                + _known_loss(of_anchors, labels, table.rarity)
             )
-            loss = F.binary_cross_entropy_with_logits(logits, target, weights, reduction="sum")
-            losses = losses + table.share * loss / weights.sum().clamp_min(1.0)
         return losses
 
     def _view_loss(self, projected: torch.Tensor) -> torch.Tensor:
@@ -256,7 +269,12 @@ class Trainer:
 
     @property
     def _modules(self) -> dict[str, nn.Module]:
-        return {"network": self.network, "averaged": self.averaged, "projector": self.projector}
+        return {
+            "network": self.network,
+            "averaged": self.averaged,
+            "projector": self.projector,
+            "anchors": self.anchors,
+        }
 
     def _save(self, path: Path) -> None:
         """Write weights, their average and the optimiser's moments; whole or not at all."""
@@ -302,18 +320,31 @@ def _odds(labels: NDArray[np.int8]) -> NDArray[np.float64]:
     return rarity / rarity.sum()
 
 
-def _positive_weights(labels: NDArray[np.int8], bank: TextBank, seed: int) -> NDArray[np.float32]:
-    """Weight of the tiles where each text is true against those where it is not, (n_texts,).
+def _known_loss(
+    logits: torch.Tensor, truth: NDArray[np.int8], positive: NDArray[np.float32]
+) -> torch.Tensor:
+    """Mean binary cross-entropy where the truth, (n, m), is known (1 or 0), weighted where it is 1.
 
-    Counted on a sample of the tiles.
+    positive: (m,) weight of the ones.
     """
+    weight = torch.from_numpy(np.where(truth == 1, positive, np.float32(1)) * (truth >= 0))
+    target = torch.from_numpy(np.maximum(truth, 0)).to(logits)
+    weight = weight.to(logits)
+    loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+    return loss / weight.sum().clamp_min(1.0)
+
+
+def _text_weights(labels: NDArray[np.int8], bank: TextBank, seed: int) -> NDArray[np.float32]:
+    """Return `_balance` of each text, (n_texts,), on a sample of the tiles."""
     sample = np.random.default_rng(seed).permutation(len(labels))[:8192]
-    weights = []
-    for part in np.array_split(np.arange(len(bank.texts)), len(bank.texts) // 256 + 1):
-        truth = bank.truth(labels[sample], part)
-        odds = (truth == 0).sum(0) / np.maximum((truth == 1).sum(0), 1)
-        weights.append(np.clip(np.sqrt(odds), 1.0, 12.0))
-    return np.concatenate(weights).astype(np.float32)
+    parts = np.array_split(np.arange(len(bank.texts)), len(bank.texts) // 256 + 1)
+    return np.concatenate([_balance(bank.truth(labels[sample], part)) for part in parts])
+
+
+def _balance(truth: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return the weight of the ones among ones and zeros in each column of (n, m): (m,), 1..12."""
+    odds = (truth == 0).sum(0) / np.maximum((truth == 1).sum(0), 1)
+    return np.clip(np.sqrt(odds), 1.0, 12.0).astype(np.float32)
 
 
 def _decay_groups(modules: list[nn.Module], decay: float) -> list[dict]:
