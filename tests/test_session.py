@@ -88,6 +88,13 @@ def test_the_index_may_have_another_name_on_another_server(visit):
     assert opened.index == "" and opened.query == visit[0].query
 
 
+def test_filters_by_unknown_covariates_are_refused(visit):
+    filters = {"text": "dunes", "filters": ["ice_depth:0..1"]}
+    for changes in ({"limits": filters}, {"history": [filters], "position": 0}):
+        with pytest.raises(SessionError, match="ice_depth"):
+            restored(read_session(changed(visit, **changes)), PageState())
+
+
 def test_going_back_works_after_opening(visit):
     opened, *_ = restored(read_session(text_of(visit).encode()), PageState())
     opened.step(1)
@@ -227,6 +234,9 @@ def test_harmless_settings_that_are_unknown_are_named_and_left_out(visit):
     many = {f"x{n}": [] for n in range(30)}
     opened, *_ = restored(read_session(changed(visit, address=many)), PageState())
     assert "25 more" in opened.note
+    elsewhere = values["address"] | {"tile": ["r999c999"]}
+    opened, *_ = restored(read_session(changed(visit, address=elsewhere)), PageState())
+    assert '"r999c999"' in opened.note and opened.tile is None
     whole, *_ = restored(read_session(text_of(visit).encode()), PageState())
     assert not whole.note
 
@@ -297,6 +307,9 @@ def test_unknown_tiles_are_refused(visit):
         {"labels": [{"name": "x", "colour": "#009e73", "yes": "abc", "no": [], "for": []}]},
         {"labels": [{"name": "x", "colour": "#009e73", "yes": ["a"], "no": ["a"], "for": []}]},
         {"limits": {"text": "dunes", "threshold": 7}},
+        {"history": [{"text": "dunes", "top_k": 10**400}], "position": 0},
+        {"tab": "\ud800"},
+        {"address": {"q": ["\udfff"]}},
         {"limits": []},
         {"index": None},
         {"model": {}},

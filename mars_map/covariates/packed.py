@@ -23,7 +23,7 @@ OWN_PREFIX = "own:"
 MAX_TEXT = {"name": 200, "title": 100, "unit": 40, "higher": 100, "lower": 100, "source": 400}
 """Most characters of what a covariate is called."""
 MAX_DECIMALS = 6
-_DAMAGED = "A covariate of the file cannot be read; it was changed by hand or damaged."
+_DAMAGED = "A covariate of the file was changed by hand or is damaged."
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from mars_map.covariates import COVARIATES
 from mars_map.covariates.packed import PackedCovariate
 from mars_map.errors import (
     CovariateError,
@@ -139,7 +140,9 @@ def read_session(data: bytes) -> Session:
 
 
 def check_fits(session: Session, index: TileIndex) -> None:
-    """Raise SessionError where a session is of another index or model, or names unknown tiles."""
+    """Raise SessionError where a session is of another index or model, or names tiles or covariates
+    that are unknown.
+    """
     if session.index_digest != index.digest:
         raise SessionError(
             f"This session belongs to the index {session.index_digest[:SHORT_HASH]}, and here "
@@ -156,6 +159,13 @@ def check_fits(session: Session, index: TileIndex) -> None:
                 f'The session names the tile "{tile[:40]}", which the index does not have; the '
                 "file was changed."
             )
+    for query in _queries(session):
+        for one in query.filters:
+            if one.covariate not in COVARIATES:
+                raise SessionError(
+                    f'The session limits "{one.covariate[:40]}", which is no covariate here; the '
+                    "file was changed or is of another version."
+                )
 
 
 def _document(data: bytes) -> dict[str, Any]:
@@ -170,6 +180,8 @@ def _document(data: bytes) -> dict[str, Any]:
         values = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
         if _depth(values) > MAX_DEPTH:
             raise ValueError("too deep")
+        # Half of a pair of surrogates is no text: no address and no other file could hold it.
+        json.dumps(values, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise SessionError(_DAMAGED) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
@@ -177,7 +189,7 @@ def _document(data: bytes) -> dict[str, Any]:
     version = values.get("version")
     if isinstance(version, bool) or version not in READABLE_VERSIONS:
         raise SessionError(
-            f"The session is in format {str(version)[:20]}, and this mars_map reads "
+            f"The session is in format {json.dumps(version)[:20]}, and this mars_map reads "
             f"format {' and '.join(map(str, READABLE_VERSIONS))}; open it with the program that "
             "saved it."
         )
@@ -236,8 +248,12 @@ def _covariates(values: Mapping[str, Any]) -> tuple[PackedCovariate, ...]:
     return found
 
 
+def _queries(session: Session) -> list[Query]:
+    return [*session.history, *([session.limits] if session.limits else [])]
+
+
 def _tiles(session: Session) -> set[str]:
-    queries = [*session.history, *([session.limits] if session.limits else [])]
+    queries = _queries(session)
     tiles = {tile for query in queries for tile in (*query.yes, *query.no)}
     parts = [part for query in queries for part in query.parts]
     parts += [part for labelled in session.layers for part in labelled.parts]

@@ -183,7 +183,9 @@ class Query:
         if isinstance(self.top_k, bool) or not isinstance(self.top_k, int):
             raise QueryError("Top-k is a whole number of hits.")
         if not 1 <= self.top_k <= MAX_TOP_K:
-            raise QueryError(f"Top-k is {self.top_k:,}; ask for 1 to {MAX_TOP_K:,} hits.")
+            # A number of hundreds of digits is no part of a sentence.
+            given = f"{self.top_k:,}" if abs(self.top_k) < 10**12 else "far too large"
+            raise QueryError(f"Top-k is {given}; ask for 1 to {MAX_TOP_K:,} hits.")
         if self.threshold is not None and not -1.0 <= self.threshold <= 1.0:
             raise QueryError(f"The threshold is {self.threshold:g}; a score lies between -1 and 1.")
 

@@ -157,7 +157,9 @@ def restored(session: Session, before: PageState) -> Restored:
         state.history, state.position = list(session.history), session.position
     if session.tab in (*TABS, ""):
         state.tab = session.tab or None
-    state.note = _left_out(session)
+    is_known = state.tile is None or index.grid.number_of(state.tile) >= 0
+    state.note = _left_out(session, "" if is_known else str(state.tile))
+    state.tile = state.tile if is_known else None
     # What the browser shows is still the address of before.
     state.written = before.written
     state.view = ((before.view[0] if before.view else 0) + 1, session.view)
@@ -168,9 +170,13 @@ def restored(session: Session, before: PageState) -> Restored:
     return Restored(state, book, own)
 
 
-def _left_out(session: Session) -> str:
-    """Say in one sentence which settings of a session the page does not know; nothing for none."""
+def _left_out(session: Session, tile: str) -> str:
+    """Say in one sentence which settings of a session the page does not know; nothing for none.
+
+    tile: the id of the tile that is looked at, where the index has none of that name.
+    """
     names = [] if session.tab in (*TABS, "") else [f'the tab "{session.tab[:40]}"']
+    names += [f'the tile "{tile[:40]}"'] if tile else []
     mode = session.address.get(MODE_PARAM, COMPARE_MODES[:1])[-1:]
     names += [f'the comparison "{one[:40]}"' for one in mode if one not in COMPARE_MODES]
     view = dict(parse_qsl(session.view, keep_blank_values=True))
