@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from mars_map.errors import QueryError
+from mars_map.maps.footprints import DIGITS, ORIGIN_COLUMNS, origin_columns
 from mars_map.planet.grid import Grid
 from mars_map.planet.sphere import RADIUS_M, mars_crs
 
@@ -28,8 +29,6 @@ TOUCH_DEG = 1e-9
 """Longitudes nearer than this are the same: -180 + 360 / n has digits in the sixteenth place."""
 MAX_LEAST_KM2 = 150e6
 """The largest least area that may be asked for, km2: more than the whole planet has."""
-DIGITS = 6
-"""Decimals of scores and degrees; 1e-6 degrees are six centimetres."""
 COLUMNS = {
     "unit": "number of the unit, 1 for the largest",
     "tiles": "number of tiles in it",
@@ -40,10 +39,7 @@ COLUMNS = {
     "mean_score": "mean score of its tiles, weighted by area, -1 to 1",
     "max_score": "score of its best tile",
     "best_tile": "id of its best tile",
-    "query": "the words of the query, or the tiles that it was to look like",
-    "model": "name of the model and the first digits of its sha256",
-    "index": "first digits of the index's sha256",
-    "date": "when the table was made, UTC, ISO 8601",
+    **ORIGIN_COLUMNS,
 }
 """Columns of a table of units and what they mean; names fit the ten characters of a shapefile."""
 
@@ -152,8 +148,6 @@ def units_table(
     write into the column; now if not given. Raises QueryError as `find_units` does.
     """
     import geopandas as gpd
-
-    from mars_map.maps.footprints import origin_columns
 
     units = units_of(result, least_km2=least_km2)
     grid = result.index.grid
