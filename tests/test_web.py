@@ -11,13 +11,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from mars_map import web
-from mars_map.maps.basemap import Picture
+from mars_map.maps.basemap import Basemaps, Picture
 from mars_map.maps.heat import heat_png
 from mars_map.planet.regions import Box, LatitudeBand, Polygon
 from mars_map.search import Filter, Part, Query
 from mars_map.search.parts import encode_vector
 from mars_map.search.records import result_record
-from mars_map.web import rasters
+from mars_map.web import polar, rasters
 from mars_map.web.cache import PictureCache
 from mars_map.web.files import contained
 from mars_map.web.params import query_from_params, query_string, query_to_params
@@ -263,3 +263,19 @@ def test_warming_up_reports_what_is_wrong_and_goes_on(small_service, monkeypatch
     monkeypatch.setattr("mars_map.settings.INDEX_DIR", tmp_path / "nowhere")
     small_service.warm()
     assert small_service.is_warm and "nowhere" in caplog.text
+
+
+def test_the_first_look_at_a_pole_is_ready(client, monkeypatch):
+    made = []
+
+    def make(_basemaps, *tile):
+        made.append(tile)
+        return Picture(b"ready", "image/jpeg")
+
+    monkeypatch.setattr(rasters, "_pictures", PictureCache(10_000))
+    monkeypatch.setattr(Basemaps, "polar_tile", make)
+    polar.warm_up()
+    count = len(made)
+    for pole in ("north", "south"):
+        assert client.get(f"/mars/polar/{pole}/viking/3/3/4.jpg").content == b"ready"
+    assert len(made) == count, "nothing is made a second time"

@@ -66,6 +66,7 @@ def _choices(state: PageState) -> None:
             step=STEP_KM2,
             format="%.0f",
             key=LEAST,
+            width=200,
             on_change=change,
             help="Smaller units are left out here, on the map and in files.",
         )
@@ -105,11 +106,12 @@ def _table(state: PageState, result: Result, units: Units) -> None:
         on_select=choose,
         selection_mode="single-row",
         column_config={
-            "area": column("km²", format="localized", help="Area on the sphere"),
-            "tiles": column("Tiles"),
-            "score": column("Mean", format="%.3f", help="Mean score, weighted by area"),
-            "lon": column(east_or_west, format="%.1f", help="Centroid on the sphere"),
-            "lat": column("° N", format="%.1f", help="Centroid on the sphere"),
-            "border": column("Border, km", format="localized", help="Outer and inner borders"),
+            # Widths in pixels that the drawer holds beside each other.
+            "area": column("km²", width=66, format="localized", help="Area on the sphere"),
+            "tiles": column("Tiles", width=42),
+            "score": column("Mean", width=48, format="%.3f", help="Mean score, weighted by area"),
+            "lon": column(east_or_west, width=50, format="%.1f", help="Centroid on the sphere"),
+            "lat": column("° N", width=46, format="%.1f", help="Centroid on the sphere"),
+            "border": column("Border", width=54, format="localized", help="All borders, km"),
         },
     )
