@@ -21,13 +21,14 @@ from mars_map.maps.cluster_heat import cluster_heat_png
 from mars_map.maps.heat import HIGH_QUANTILE, LOW_QUANTILE, heat_png, heat_scale
 from mars_map.planet.grid import RegularGrid
 from mars_map.planet.regions import Box
-from mars_map.search import Engine, Filter, Query, scan
+from mars_map.search import Engine, Filter, Query
 from mars_map.search.batching import while_wanted
 from mars_map.search.cluster import ClusterScan, open_shard, place_shards, scan_shard
 from mars_map.search.scoring import best_tiles, score_all
 from mars_map.web import routes
 from mars_map.web.params import query_string
 from tests.conftest import WordEncoder
+from tests.slow_scan import slow_down
 
 DIM = 4480
 WORKERS = 2
@@ -68,7 +69,7 @@ def cluster():
 def spread(planet, cluster):
     cluster.wait_for_workers(1, timeout=30)
     with ClusterScan(
-        planet, cluster.scheduler_address, shard_tiles=SHARD_TILES, answer_s=40
+        planet, cluster.scheduler_address, shard_tiles=SHARD_TILES, answer_s=150
     ) as opened:
         yield opened
 
@@ -145,26 +146,16 @@ def test_a_worker_killed_in_mid_query_makes_the_answer_late_not_wrong(
         pids = client.run(os.getpid)
         outcome = {}
         # Every shard takes a while, so that the kill comes when some are scanned and some are not.
-        client.run(_slow_down, 0.15)
+        client.run(slow_down, 0.15)
         asker = threading.Thread(target=lambda: outcome.update(tiles=spread.best(vector, 300)[0]))
         asker.start()
         time.sleep(0.3)
         assert asker.is_alive(), "the query was over before the kill"
         os.kill(next(iter(pids.values())), signal.SIGKILL)
-        asker.join(timeout=40)
-        client.run(_slow_down, 0.0)
+        asker.join(timeout=150)
+        client.run(slow_down, 0.0)
     wanted = best_tiles(expected, 300, allowed=planet.present)
     assert outcome["tiles"].tolist() == wanted.tolist()
-
-
-def _slow_down(seconds):
-    from mars_map.search import cluster
-
-    def slow(*given, **named):
-        time.sleep(seconds)
-        return scan.scan(*given, **named)
-
-    cluster.scan = slow
 
 
 def test_another_index_under_the_same_path_is_refused(planet):
