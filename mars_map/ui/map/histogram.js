@@ -156,10 +156,11 @@ class Histogram {
 
   released(rest) {
     clearTimeout(this.timer);
+    // Taken now: an answer that comes meanwhile puts the slider back.
+    const at = +this.slider.value;
+    const [threshold, tiles] = [this.found.edges[at], this.found.tiles[at]];
     this.timer = setTimeout(() => {
-      const at = +this.slider.value;
-      const threshold = this.found.edges[at];
-      if (threshold !== this.found.threshold) this.cut(threshold, this.found.tiles[at]);
+      if (threshold !== this.found.threshold) this.cut(threshold, tiles);
     }, rest);
   }
 
