@@ -172,7 +172,7 @@ def _ask_all(queue, values, wanted=lambda: True):
 
 
 def test_who_waits_shares_a_pass_and_gets_the_own_answer(monkeypatch):
-    slow = _SlowScan(monkeypatch)
+    slow = _SlowScan(monkeypatch, seconds=0.5)
     threads, outcomes = _ask_all(BatchedScan(None), range(1, 13))
     for thread in threads:
         thread.join()
@@ -181,7 +181,7 @@ def test_who_waits_shares_a_pass_and_gets_the_own_answer(monkeypatch):
 
 
 def test_equal_queries_are_one(monkeypatch):
-    slow = _SlowScan(monkeypatch)
+    slow = _SlowScan(monkeypatch, seconds=0.5)
     threads, outcomes = _ask_all(BatchedScan(None), [1, 2, 2, 2, 1])
     for thread in threads:
         thread.join()
