@@ -24,6 +24,7 @@ from mars_map.training.split import PARTS, Split
 from mars_map.training.terrain import measure_terrain, near_and_wide
 from mars_map.training.texts import TEMPLATES, Glossary, Statement, TextBank
 from mars_map.training.valleys import trace_course
+from mars_map.training.words import teach_words
 
 GRID = EqualAreaGrid(2.0)
 
@@ -244,6 +245,7 @@ def toy_trainer(steps: int) -> Trainer:
         learning_rate=5e-3,
         warm_up=5,
         checkpoint_every=10,
+        word_steps=60,
         # What a view does not show cannot be learned from it.
         augmentation=Augmentation(no_relief=0.0, no_picture=0.0, grey=0.0),
     )
@@ -275,8 +277,31 @@ def test_training_learns_and_resumes_where_it_was_cut_off(tmp_path):
     resumed, steps = toy_trainer(60), []
     resumed.run(checkpoint, lambda state: steps.append(state["step"]))
     assert steps[0] == 20, "the ten steps before the checkpoint need not be repeated"
-    for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
-        assert torch.allclose(a, b, atol=1e-5)
+    # With the words, which are taught at last.
+    for a, b in zip(whole.averaged.parameters(), resumed.averaged.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
+
+
+def test_words_learn_on_pictures_that_stand_still(tmp_path):
+    trainer = toy_trainer(20)
+    network = trainer.run(tmp_path / "checkpoint.safetensors", lambda state: None)
+    image = [p.clone() for p in network.image.parameters()]
+    vectors = torch.from_numpy(trainer._vectors(lambda *_: None))
+    bright = trainer.lessons._tables[0].labels[:, 0] == 1
+
+    def gap() -> float:
+        text = trainer.lessons.bank.texts.index("bright ground")
+        with torch.inference_mode():
+            word = network.text(trainer.lessons.sentences(np.array([text]), noise=0.0))[0]
+            cosines = (vectors @ word).numpy()
+        return cosines[bright].min() - cosines[~bright].max()
+
+    network.text.load_state_dict(toy_trainer(20).network.text.state_dict())
+    before = gap()
+    teach_words(network, trainer.anchors, vectors, trainer.lessons, steps=150, noise=0.02, seed=0)
+    assert gap() > max(before, 0.0), "every bright tile is closer to the words than any dark one"
+    for a, b in zip(image, network.image.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def window_with(height: np.ndarray) -> Windows:

@@ -4,11 +4,8 @@ A step takes a batch of tiles, some of them seen twice, each time another way (t
 enlarged, without relief, without some of its windows), and a draw of texts: one wording of every
 landform in a random template, and sentences that state several facts. Four losses are added up:
 
-- SigLIP's (Zhai et al. 2023, arXiv 2303.15343), with the labels in place of the diagonal: every
-  view and text is a yes-or-no question of its own, and what is unknown takes no part. It is taken
-  twice: once with the labels of the tiles, which know margins, and with less weight with those of
-  their cells of one degree, which do not and by which the encoder is judged elsewhere.
-- The same with an anchor for each landform in place of the texts (`mars_map.training.anchors`).
+- What the views fail to tell of the texts (`mars_map.training.lessons`).
+- What they fail to tell of the landforms, by an anchor for each (`mars_map.training.anchors`).
 - How far the words of each landform are from its anchor.
 - SimCLR's NT-Xent (Chen et al. 2020, arXiv 2002.05709) between two views of the same tile, on a
   head of its own that is thrown away: what is the same ground should look alike.
@@ -18,12 +15,10 @@ unseen ground better than the last step's.
 """
 
 import copy
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +27,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mars_map.build.windows import Progress
-from mars_map.encoders.minilm import MiniLM
+from mars_map.encoders.compact import tower_inputs
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.precision import fast_precision
 from mars_map.errors import BuildError
@@ -40,13 +35,17 @@ from mars_map.training.anchors import Anchors
 from mars_map.training.augment import Augmentation, hide_parts, take_away, turn_and_enlarge
 from mars_map.training.checkpoint import load_checkpoint, read_notes, save_checkpoint
 from mars_map.training.data import TrainingData
+from mars_map.training.lessons import Lessons
 from mars_map.training.texts import TextBank
+from mars_map.training.words import teach_words
 
 Report = Callable[[dict[str, float]], None]
 """Called before each checkpoint with `step`, `steps`, learning `rate`, and the means since the last
 one of `text_loss` and `view_loss`."""
 
 
+VECTORS = 512
+"""Tiles that are embedded at a time."""
 LEAST_SHOWN = 0.25
 """A window of which less may be seen is left out."""
 
@@ -73,6 +72,8 @@ class TrainingConfig:
     """Spread of the noise on each entry of a sentence vector: near words mean near things."""
     cells: float = 0.5
     """Weight of the labels of cells against those of tiles."""
+    word_steps: int = 3000
+    """Steps of the words at last, on tiles that stand still."""
     similarity: float = 0.1
     """Weight of the self-supervised loss."""
     temperature: float = 0.2
@@ -85,19 +86,6 @@ class TrainingConfig:
     """Steps between checkpoints."""
     seed: int = 20_260
     """Of weights, order and augmentation."""
-
-
-class _Table(NamedTuple):
-    """One kind of labels, and what it counts."""
-
-    share: float
-    """Weight of its loss."""
-    labels: NDArray[np.int8]
-    """(n_tiles, n_landforms)."""
-    weights: NDArray[np.float32]
-    """(n_texts,) weight of the tiles where a text is true against those where it is not."""
-    rarity: NDArray[np.float32]
-    """(n_landforms,) the same for landforms."""
 
 
 class Trainer:
@@ -122,33 +110,27 @@ class Trainer:
         # Read once and in order: drawn from a file, tiles would come at the speed of the disk.
         self.windows, self.shown = data.windows.take(tiles), shown[tiles]
         self.usable = torch.from_numpy(self.shown.mean((2, 3)) >= LEAST_SHOWN)
-        tables = (1.0, data.labels[tiles]), (config.cells, data.cell_labels[tiles])
-        self.tables = [
-            _Table(*table, _text_weights(table[1], bank, config.seed), _balance(table[1]))
-            for table in tables
-        ]
+        self.lessons = Lessons(
+            data, tiles, bank, cells=config.cells, seed=config.seed, device=self.device
+        )
         torch.manual_seed(config.seed)
         self.network = CompactNetwork(network).to(self.device, memory_format=torch.channels_last)
         self.projector = _projector(self.network).to(self.device)
-        self.anchors = Anchors(data.labels.shape[1], network.dim).to(self.device)
+        self.anchors = Anchors(self.lessons.n_landforms, network.dim).to(self.device)
         self.averaged = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
             _decay_groups([self.network, self.projector, self.anchors], config.weight_decay),
             lr=config.learning_rate,
         )
-        self.sentences = MiniLM().encode(bank.texts).clone().to(self.device)
         self.step = 0
-        self.odds = _odds(data.labels[tiles])
-        columns = range(data.labels.shape[1])
-        self.singles = [np.flatnonzero(bank.about == column) for column in columns]
-        self.joined = np.flatnonzero(bank.about < 0)
 
     def run(
         self, checkpoint: Path, report: Report, tick: Progress = lambda *_: None
     ) -> CompactNetwork:
         """Train to the last step, from the checkpoint where there is one; return the network.
 
-        The network returned is the moving average, ready for use. tick: called after each step.
+        The network returned is the moving average, its words taught at last on what it makes of
+        the tiles, ready for use. tick: called after each step.
         Raises BuildError where the checkpoint is of another training that is not done.
         """
         self._resume(checkpoint)
@@ -174,6 +156,7 @@ class Trainer:
                     }
                 )
                 self._save(checkpoint)
+        self._teach_words(tick)
         return self.averaged
 
     def _update(self) -> tuple[float, float]:
@@ -182,17 +165,19 @@ class Trainer:
         torch.manual_seed(self.config.seed + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = float(self._rate())
-        tiles = random.choice(len(self.odds), self.config.batch, p=self.odds)
-        texts, again = self._draw_texts(random), tiles[: self.config.twice]
+        tiles = self.lessons.draw_tiles(random, self.config.batch)
+        texts = self.lessons.draw_texts(random, self.config.pairs)
+        again = tiles[: self.config.twice]
         views = np.concatenate([tiles, again])
         layers, told, seen = self._views(views, random)
         with fast_precision(self.device):
             features = self.network.image.features(layers, seen)
             images = self.network.image.embed(features, told).float()
             projected = self.projector(torch.cat([features[: len(again)], features[len(tiles) :]]))
-        words = self._words(texts)
-        text_loss = self._label_loss(images, words, views, texts)
-        word_loss = self.anchors.distance(words[: len(self.singles)])
+        words = self.network.text(self.lessons.sentences(texts, self.config.text_noise))
+        logits = self.network.logits(images, words), self.anchors(images)
+        text_loss = self.lessons.loss(*logits, views, texts)
+        word_loss = self.anchors.distance(words[: self.lessons.n_landforms])
         view_loss = self._view_loss(projected.float())
         loss = text_loss + word_loss + self.config.similarity * view_loss
         self.optimiser.zero_grad(set_to_none=True)
@@ -202,25 +187,37 @@ class Trainer:
         self._average()
         return float(text_loss.detach()), float(view_loss.detach())
 
-    def _words(self, texts: NDArray) -> torch.Tensor:
-        """Unit vectors of texts, (n, dim), each from a sentence vector close to its own."""
-        sentences = self.sentences[torch.from_numpy(texts).to(self.device)]
-        sentences = sentences + self.config.text_noise * torch.randn_like(sentences)
-        return self.network.text(F.normalize(sentences, dim=1))
+    def _teach_words(self, tick: Progress) -> None:
+        config = self.config
+        vectors = torch.from_numpy(self._vectors(tick)).to(self.device)
+        # On a copy: a training that is repeated from its last checkpoint begins with the same.
+        anchors = copy.deepcopy(self.anchors)
+        teach_words(
+            self.averaged,
+            anchors,
+            vectors,
+            self.lessons,
+            steps=config.word_steps,
+            noise=config.text_noise,
+            seed=config.seed,
+            tick=tick,
+        )
 
-    def _label_loss(
-        self, images: torch.Tensor, words: torch.Tensor, tiles: NDArray, texts: NDArray
-    ) -> torch.Tensor:
-        """What pictures fail to tell of texts and of anchors, by both kinds of labels."""
-        of_texts, of_anchors = self.network.logits(images, words), self.anchors(images)
-        losses = torch.zeros((), device=self.device)
-        for table in self.tables:
-            labels = table.labels[tiles]
-            losses = losses + table.share * (
-                _known_loss(of_texts, self.bank.truth(labels, texts), table.weights[texts])
-                + _known_loss(of_anchors, labels, table.rarity)
-            )
-        return losses
+    @torch.inference_mode()
+    def _vectors(self, tick: Progress) -> NDArray[np.float32]:
+        """What the averaged tower makes of every tile, of what may be seen of it, (n, dim)."""
+        tower, n = self.averaged.image, len(self.shown)
+        vectors = np.empty((n, tower.dim), np.float32)
+        for start in range(0, n, VECTORS):
+            part = slice(start, start + VECTORS)
+            windows = hide_parts(self.windows.take(part), self.shown[part])
+            layers, told = tower_inputs(tower, windows)
+            seen = self.usable[part].to(self.device)
+            told[:, : seen.shape[1]] *= seen
+            with fast_precision(self.device):
+                vectors[part] = tower(layers, told, seen).float().cpu().numpy()
+            tick("vectors", min(start + VECTORS, n), n)
+        return vectors
 
     def _view_loss(self, projected: torch.Tensor) -> torch.Tensor:
         """NT-Xent: of all other views in the batch, which is of the same tile?"""
@@ -230,12 +227,6 @@ class Trainer:
         n = len(unit) // 2
         partner = torch.arange(2 * n, device=unit.device).roll(n)
         return F.cross_entropy(likeness, partner)
-
-    def _draw_texts(self, random: np.random.Generator) -> NDArray[np.int64]:
-        singles = [random.choice(numbers) for numbers in self.singles]
-        if not len(self.joined):
-            return np.array(singles, np.int64)
-        return np.concatenate([singles, random.choice(self.joined, self.config.pairs)])
 
     def _views(
         self, tiles: NDArray, random: np.random.Generator
@@ -300,51 +291,14 @@ class Trainer:
 
     def _run_name(self) -> str:
         """What must be equal for a checkpoint to be of this training: settings, labels, words."""
-        labels = b"".join(table.labels.tobytes() for table in self.tables)
-        taught = hashlib.sha256(labels + "\n".join(self.bank.texts).encode())
         settings = [asdict(self.config), asdict(self.network.config)]
-        return json.dumps([*settings, taught.hexdigest()])
+        return json.dumps([*settings, self.lessons.fingerprint()])
 
 
 def _projector(network: CompactNetwork) -> nn.Sequential:
     """The head of the self-supervised loss."""
     features = network.image.fuse[0].in_features - network.image.n_told
     return nn.Sequential(nn.Linear(features, 256), nn.GELU(), nn.Linear(256, 128))
-
-
-def _odds(labels: NDArray[np.int8]) -> NDArray[np.float64]:
-    """How likely each tile is drawn; rare landforms would hardly be met otherwise."""
-    share = np.maximum((labels == 1).mean(0), 1 / len(labels))
-    # By the rarest landform of a tile.
-    rarity = np.minimum(np.where(labels == 1, share**-0.5, 1.0).max(1), 8.0)
-    return rarity / rarity.sum()
-
-
-def _known_loss(
-    logits: torch.Tensor, truth: NDArray[np.int8], positive: NDArray[np.float32]
-) -> torch.Tensor:
-    """Mean binary cross-entropy where the truth, (n, m), is known (1 or 0), weighted where it is 1.
-
-    positive: (m,) weight of the ones.
-    """
-    weight = torch.from_numpy(np.where(truth == 1, positive, np.float32(1)) * (truth >= 0))
-    target = torch.from_numpy(np.maximum(truth, 0)).to(logits)
-    weight = weight.to(logits)
-    loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
-    return loss / weight.sum().clamp_min(1.0)
-
-
-def _text_weights(labels: NDArray[np.int8], bank: TextBank, seed: int) -> NDArray[np.float32]:
-    """Return `_balance` of each text, (n_texts,), on a sample of the tiles."""
-    sample = np.random.default_rng(seed).permutation(len(labels))[:8192]
-    parts = np.array_split(np.arange(len(bank.texts)), len(bank.texts) // 256 + 1)
-    return np.concatenate([_balance(bank.truth(labels[sample], part)) for part in parts])
-
-
-def _balance(truth: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Return the weight of the ones among ones and zeros in each column of (n, m): (m,), 1..12."""
-    odds = (truth == 0).sum(0) / np.maximum((truth == 1).sum(0), 1)
-    return np.clip(np.sqrt(odds), 1.0, 12.0).astype(np.float32)
 
 
 def _decay_groups(modules: list[nn.Module], decay: float) -> list[dict]:
