@@ -23,7 +23,7 @@ from mars_map.training.loop import Report, Trainer, TrainingConfig
 from mars_map.training.split import Split
 from mars_map.training.texts import TextBank
 
-MODEL_ID = "mars_map-compact-2"
+MODEL_ID = "mars_map-compact-3"
 """Name of the default model."""
 VALIDATE_EVERY = 200
 """Steps between two looks at the validation tiles."""
