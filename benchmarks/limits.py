@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.closed_set import SCALE, classify, near, train
+from benchmarks.closed_set import classify, near, train
 from mars_map.build.inputs import Inputs
 from mars_map.build.windows import open_windows
 from mars_map.encoders.windows import Windows, WindowSpec
