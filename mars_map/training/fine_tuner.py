@@ -36,6 +36,7 @@ from mars_map.training.history import append_row
 from mars_map.training.loop import Report
 from mars_map.training.pairs_folder import Pairs
 from mars_map.training.rehearsal import Rehearsal
+from mars_map.training.schedule import rate_share
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 MOST_SENTENCES = 20_000
@@ -293,9 +294,7 @@ class FineTuner:
 
     def _rate(self) -> float:
         rise = max(self.steps // 10, 1)
-        done = max(self.step - rise, 0) / max(self.steps - rise, 1)
-        fall = 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done))
-        return float(self.config.learning_rate * fall * min((self.step + 1) / rise, 1.0))
+        return self.config.learning_rate * rate_share(self.step, self.steps, rise)
 
     def _save(self, path: Path, run: str) -> None:
         notes = {"step": str(self.step), "run": run}

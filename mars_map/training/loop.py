@@ -36,6 +36,7 @@ from mars_map.training.augment import Augmentation, hide_parts, take_away, turn_
 from mars_map.training.checkpoint import load_checkpoint, read_notes, save_checkpoint
 from mars_map.training.data import TrainingData
 from mars_map.training.lessons import Lessons
+from mars_map.training.schedule import rate_share
 from mars_map.training.texts import TextBank
 from mars_map.training.words import teach_words
 
@@ -156,15 +157,25 @@ class Trainer:
                     }
                 )
                 self._save(checkpoint)
-        self._teach_words(tick)
+        teach_words(
+            self.averaged,
+            self.anchors,
+            torch.from_numpy(self._vectors(tick)).to(self.device),
+            self.lessons,
+            steps=self.config.word_steps,
+            noise=self.config.text_noise,
+            seed=self.config.seed,
+            tick=tick,
+        )
         return self.averaged
 
     def _update(self) -> tuple[float, float]:
         # A generator a step: a resumed training draws what an unbroken one would have drawn.
         random = np.random.default_rng((self.config.seed, self.step))
         torch.manual_seed(self.config.seed + self.step)
+        share = rate_share(self.step, self.config.steps, self.config.warm_up)
         for group in self.optimiser.param_groups:
-            group["lr"] = float(self._rate())
+            group["lr"] = self.config.learning_rate * share
         tiles = self.lessons.draw_tiles(random, self.config.batch)
         texts = self.lessons.draw_texts(random, self.config.pairs)
         again = tiles[: self.config.twice]
@@ -186,22 +197,6 @@ class Trainer:
         self.optimiser.step()
         self._average()
         return float(text_loss.detach()), float(view_loss.detach())
-
-    def _teach_words(self, tick: Progress) -> None:
-        config = self.config
-        vectors = torch.from_numpy(self._vectors(tick)).to(self.device)
-        # On a copy: a training that is repeated from its last checkpoint begins with the same.
-        anchors = copy.deepcopy(self.anchors)
-        teach_words(
-            self.averaged,
-            anchors,
-            vectors,
-            self.lessons,
-            steps=config.word_steps,
-            noise=config.text_noise,
-            seed=config.seed,
-            tick=tick,
-        )
 
     @torch.inference_mode()
     def _vectors(self, tick: Progress) -> NDArray[np.float32]:
@@ -250,13 +245,6 @@ class Trainer:
                 mean.lerp_(now, 1 - keep)
             else:
                 mean.copy_(now)
-
-    def _rate(self) -> float:
-        c = self.config
-        if self.step < c.warm_up:
-            return c.learning_rate * (self.step + 1) / c.warm_up
-        done = (self.step - c.warm_up) / max(c.steps - c.warm_up, 1)
-        return c.learning_rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done)))
 
     @property
     def _modules(self) -> dict[str, nn.Module]:

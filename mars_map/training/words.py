@@ -15,6 +15,7 @@ from mars_map.build.windows import Progress
 from mars_map.encoders.network import CompactNetwork
 from mars_map.training.anchors import Anchors
 from mars_map.training.lessons import Lessons
+from mars_map.training.schedule import rate_share
 
 BATCH = 1024
 """Tiles a step."""
@@ -52,7 +53,9 @@ def teach_words(
         {"params": [*anchors.parameters()], "lr": ANCHOR_RATE, "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share(step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: rate_share(step, steps, WARM_UP)
+    )
     for step in range(steps):
         tiles, texts = lessons.draw_tiles(random, BATCH), lessons.draw_texts(random, JOINED)
         sentences, images = lessons.sentences(texts, noise), vectors[torch.from_numpy(tiles)]
@@ -85,10 +88,3 @@ class _Level(nn.Module):
         """Turn cosines (n, m) with the words of sentences (m, text_dim) into logits."""
         gain, shift = self.read(sentences * self.size).T
         return (self.log_scale + gain).exp() * cosines + self.bias + shift
-
-
-def _share(step: int, steps: int) -> float:
-    if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    done = (step - WARM_UP) / max(steps - WARM_UP, 1)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
