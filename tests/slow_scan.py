@@ -2,7 +2,7 @@
 
 import time
 
-from mars_map.search import cluster, scan
+from mars_map.search import scan, shards
 
 
 def slow_down(seconds: float) -> None:
@@ -12,4 +12,4 @@ def slow_down(seconds: float) -> None:
         time.sleep(seconds)
         return scan.scan(*given, **named)
 
-    cluster.scan = slow
+    shards.scan = slow

@@ -23,8 +23,9 @@ from mars_map.planet.grid import RegularGrid
 from mars_map.planet.regions import Box
 from mars_map.search import Engine, Filter, Query
 from mars_map.search.batching import while_wanted
-from mars_map.search.cluster import ClusterScan, open_shard, place_shards, scan_shard
+from mars_map.search.cluster import ClusterScan, place_shards
 from mars_map.search.scoring import best_tiles, score_all
+from mars_map.search.shards import open_shard, scan_shard
 from mars_map.web import routes
 from mars_map.web.params import query_string
 from tests.conftest import WordEncoder

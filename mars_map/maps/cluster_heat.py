@@ -20,7 +20,8 @@ from mars_map.maps.heat import (
     tile_pixels,
 )
 from mars_map.search import Engine, Query
-from mars_map.search.cluster import ClusterScan, Shard, open_shard
+from mars_map.search.cluster import ClusterScan
+from mars_map.search.shards import Shard, open_shard
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -15,28 +15,31 @@ Without a scheduler or without workers a query fails within seconds; the next on
 again.
 """
 
-import mmap
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mars_map.errors import ClusterError, IndexDamagedError, MarsMapError
-from mars_map.index import TileIndex, open_index
+from mars_map.errors import ClusterError, MarsMapError
+from mars_map.index import TileIndex
 from mars_map.scheduler import connect, no_scheduler, no_workers
 from mars_map.search.batching import ASK_AGAIN_S, check_wanted
-from mars_map.search.scan import NO_SCORE, scan
-from mars_map.search.scoring import best_tiles
+from mars_map.search.scan import NO_SCORE
+from mars_map.search.shards import (
+    Shard,
+    best_of_shard,
+    count_shard,
+    scan_shard,
+    scores_in_bins,
+)
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -55,13 +58,6 @@ SHARD_TILES = 262_144
 """Tiles of a shard: 400 MB in float16 at 768 dimensions, half a tenth of a second to scan."""
 KEPT = 8
 """Queries whose scores stay on the workers: outlines and heat map of a page ask in turn."""
-RELEASE_SHARE = 0.6
-"""Share of its memory limit from which on a worker gives mapped pages back after each shard."""
-HISTOGRAM_BINS = 65_536
-"""Bins of the histogram of scores between -1 and 1 by which quantiles are found."""
-
-Shard = tuple[str, str, int, int]
-"""Folder and digest of an index, first tile and the one past the last."""
 
 
 class ClusterScan:
@@ -136,7 +132,7 @@ class ClusterScan:
         self, scattered: "list[Future]", top_k: int, *, threshold: float | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Do as `best`, with scores that `spread` has made."""
-        parts = self.on_each(_best_of_shard, scattered, top_k, threshold)
+        parts = self.on_each(best_of_shard, scattered, top_k, threshold)
         tiles = np.concatenate([tiles for tiles, _ in parts])
         scores = np.concatenate([scores for _, scores in parts])
         order = np.lexsort((tiles, -scores))[:top_k]
@@ -148,7 +144,7 @@ class ClusterScan:
         What `np.quantile` returns: counts tell in which bins they lie, and of all scores only those
         of these bins travel. `NO_SCORE` where no tile has a vector.
         """
-        counts = np.sum(self.on_each(_count_shard, scattered), axis=0)
+        counts = np.sum(self.on_each(count_shard, scattered), axis=0)
         below = np.concatenate([[0], np.cumsum(counts)])
         last = int(below[-1]) - 1
         if last < 0:
@@ -156,7 +152,7 @@ class ClusterScan:
         places = [share * last for share in shares]
         ranks = sorted({rank for place in places for rank in _ranks(place, last)})
         bins = [int(np.searchsorted(below, rank, "right")) - 1 for rank in ranks]
-        found = self.on_each(_scores_in_bins, scattered, sorted(set(bins)))
+        found = self.on_each(scores_in_bins, scattered, sorted(set(bins)))
         values = {}
         for rank, number in zip(ranks, bins, strict=True):
             ordered = np.sort(np.concatenate([part[number] for part in found]))
@@ -365,87 +361,3 @@ def place_shards(
 def _ranks(place: float, last: int) -> tuple[int, int]:
     """Return the ranks below and above a place between them."""
     return int(place), min(int(place) + 1, last)
-
-
-def scan_shard(shard: Shard, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the scores of one shard; runs on a worker.
-
-    Raises IndexDamagedError where the worker has another index under that path.
-    """
-    index = open_shard(shard)
-    scores = scan(index, vector[np.newaxis])
-    assert scores is not None, "nobody can give this scan up"
-    _release(index)
-    return scores[0]
-
-
-def _release(index: TileIndex) -> None:
-    """Give mapped pages back where the worker comes near its memory limit.
-
-    Dask counts them as the worker's own and would end it; they stay in the system's page cache.
-    """
-    import psutil
-    from distributed import get_worker
-
-    try:
-        limit = get_worker().memory_manager.memory_limit
-    except (ValueError, AttributeError):  # not on a worker, or on one without a limit
-        return
-    pages = getattr(index.vectors, "_mmap", None)
-    if limit and pages is not None and psutil.Process().memory_info().rss > RELEASE_SHARE * limit:
-        pages.madvise(mmap.MADV_DONTNEED)
-
-
-@lru_cache(maxsize=1024)
-def open_shard(shard: Shard) -> TileIndex:
-    """Open some rows of an index, memory-mapped; kept for the life of the worker.
-
-    Raises IndexDamagedError where another index lies there.
-    """
-    folder, digest, first, end = shard
-    index = _open_once(folder, digest)
-    rows = slice(first, end)
-    return TileIndex(
-        Path(folder),
-        index.manifest,
-        index.vectors[rows],
-        None if index.scales is None else index.scales[rows],
-        None if index.fraction_valid is None else index.fraction_valid[rows],
-    )
-
-
-@lru_cache(maxsize=16)
-def _open_once(folder: str, digest: str) -> TileIndex:
-    # One memory map for all shards, so that `_release` gives the pages of all of them back.
-    index = open_index(folder)
-    if index.digest != digest:
-        raise IndexDamagedError(
-            f'The index "{folder}" of a worker is not the one that is searched; copy it there.'
-        )
-    return index
-
-
-def _best_of_shard(
-    scores: NDArray[np.float32], shard: Shard, top_k: int, threshold: float | None
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    tiles = best_tiles(scores, top_k, allowed=open_shard(shard).present, threshold=threshold)
-    return tiles + shard[2], scores[tiles]
-
-
-def _count_shard(scores: NDArray[np.float32], _shard: Shard) -> NDArray[np.int64]:
-    """Return how many scores each bin has, those of tiles without a vector left out."""
-    return np.bincount(_bins(scores[scores > NO_SCORE]), minlength=HISTOGRAM_BINS)
-
-
-def _scores_in_bins(
-    scores: NDArray[np.float32], _shard: Shard, wanted: list[int]
-) -> dict[int, NDArray[np.float32]]:
-    """Return the scores in some of the bins that `_count_shard` counts."""
-    scores = scores[scores > NO_SCORE]
-    bins = _bins(scores)
-    return {number: scores[bins == number] for number in wanted}
-
-
-def _bins(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    bins = ((scores + np.float32(1.0)) * np.float32(HISTOGRAM_BINS / 2)).astype(np.int64)
-    return np.minimum(bins, HISTOGRAM_BINS - 1)
