@@ -398,6 +398,13 @@ def test_a_cut_connection_is_taken_up_where_it_was(tmp_path, monkeypatch):
     assert asked == sorted(asked) and np.diff(asked).min() > 120_000 - fetch.CHUNK
 
 
+def wait_until(true, at_most_s=60):
+    deadline = time.monotonic() + at_most_s
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
 def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(
     tmp_path, quads, built, workshop, monkeypatch
 ):
@@ -408,9 +415,18 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(
     def run(tasks, recipe):
         for outcome in run_on_cluster(tasks, recipe, cluster.scheduler_address, threads=1):
             if not killed:
-                victim = next(iter(cluster.workers.values()))
+                # All is done and nothing fetched but this: whoever dies now takes results along.
+                tasks_there = cluster.scheduler.tasks.values()
+                wait_until(lambda: all(task.state == "memory" for task in list(tasks_there)))
+                fullest = max(cluster.scheduler.workers.values(), key=lambda w: len(w.has_what))
+                victim = next(
+                    nanny
+                    for nanny in cluster.workers.values()
+                    if nanny.worker_address == fullest.address
+                )
                 killed.append(victim.pid)
                 os.kill(victim.pid, signal.SIGKILL)
+                wait_until(lambda: any(task.state != "memory" for task in list(tasks_there)))
             yield outcome
 
     with LocalCluster(

@@ -90,6 +90,11 @@ def run_on_cluster(
         finished = as_completed(futures, loop=client.loop)
         del futures
         for future in finished:
+            if future.status in ("lost", "pending"):
+                # Its worker died with the vectors before they were fetched: the scheduler has it
+                # done again.
+                finished.add(future)
+                continue
             task = task_of[future.key]
             error = future.exception() if future.status == "error" else None
             if isinstance(error, KilledWorker):
