@@ -412,12 +412,14 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(
 
     killed = []
 
+    def states():
+        return [task.state for task in list(cluster.scheduler.tasks.values())]
+
     def run(tasks, recipe):
         for outcome in run_on_cluster(tasks, recipe, cluster.scheduler_address, threads=1):
             if not killed:
                 # All is done and nothing fetched but this: whoever dies now takes results along.
-                tasks_there = cluster.scheduler.tasks.values()
-                wait_until(lambda: all(task.state == "memory" for task in list(tasks_there)))
+                wait_until(lambda: all(state == "memory" for state in states()))
                 fullest = max(cluster.scheduler.workers.values(), key=lambda w: len(w.has_what))
                 victim = next(
                     nanny
@@ -426,7 +428,7 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_vectors(
                 )
                 killed.append(victim.pid)
                 os.kill(victim.pid, signal.SIGKILL)
-                wait_until(lambda: any(task.state != "memory" for task in list(tasks_there)))
+                wait_until(lambda: any(state != "memory" for state in states()))
             yield outcome
 
     with LocalCluster(

@@ -3,8 +3,6 @@
 What reaches this process is one picture, whatever the number of tiles.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,11 +18,8 @@ from mars_map.maps.heat import (
     tile_pixels,
 )
 from mars_map.search import Engine, Query
-from mars_map.search.cluster import ClusterScan
+from mars_map.search.cluster import ClusterScan, Scattered
 from mars_map.search.shards import Shard, open_shard
-
-if TYPE_CHECKING:
-    from distributed import Future
 
 
 def query_heat_png(engine: Engine, query: Query) -> bytes:
@@ -43,7 +38,7 @@ def query_heat_png(engine: Engine, query: Query) -> bytes:
 
 def cluster_heat_png(
     scan: ClusterScan,
-    scattered: "list[Future]",
+    scattered: Scattered,
     size: tuple[int, int] | None = None,
     *,
     mask: NDArray[np.bool_] | None = None,
@@ -56,8 +51,7 @@ def cluster_heat_png(
     scale = HeatScale(*scan.quantiles(scattered, (LOW_QUANTILE, HIGH_QUANTILE)))
     size = size or picture_size(scan.index.grid)
     masks = [None if mask is None else np.packbits(mask[s[2] : s[3]]) for s in scan.shards]
-    pictures = scan.submit_each(_draw_shard, scattered, scale, size, each=masks)
-    return palette_png(scan.reduce(np.maximum, pictures))
+    return palette_png(scan.reduce(np.maximum, _draw_shard, scattered, scale, size, each=masks))
 
 
 def _draw_shard(

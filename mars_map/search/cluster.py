@@ -3,7 +3,7 @@
 A shard is a range of tiles. One query fans out: each worker scans its shards and keeps the scores;
 what comes back is as little as was asked for: the best tiles of each shard, which merge exactly,
 a picture, or all scores. A shard goes to the same worker each time, whose memory then holds it. A
-worker that is lost takes its scores along; Dask then scans its shards on the others, so that the
+worker that is lost takes its scores along; its shards are then scanned on the others, so that the
 answer is late and never wrong. Every worker must have mars_map, and the index under the same path;
 it reads only the rows of its shards.
 
@@ -21,6 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -60,6 +61,26 @@ KEPT = 8
 """Queries whose scores stay on the workers: outlines and heat map of a page ask in turn."""
 
 
+@dataclass(frozen=True, eq=False)
+class Scattered:
+    """The scores of a vector, those of each shard on its worker."""
+
+    vector: NDArray[np.float32]
+    scans: "list[Future]"
+    """Scores of each shard, (tiles of the shard,) float32."""
+    places: list[str]
+    """Address of the worker that each scan was sent to, "" where there was none."""
+
+    def is_stranded(self, number: int, workers: Sequence[str]) -> bool:
+        """Tell whether a scan was sent to a worker that is gone, and is not done."""
+        is_gone = self.places[number] not in ("", *workers)
+        return is_gone and self.scans[number].status in ("pending", "lost")
+
+
+class _WorkerGoneError(Exception):
+    """A scan was sent to a worker that is gone."""
+
+
 class ClusterScan:
     """Scans an index on the workers of a Dask cluster. Safe to share between threads.
 
@@ -94,7 +115,7 @@ class ClusterScan:
         self._client: Client | None = None
         self._retry_at = 0.0
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, list[Future]] = OrderedDict()
+        self._kept: OrderedDict[bytes, Scattered] = OrderedDict()
         self._places: dict[Shard, str] = {}
 
     def __enter__(self) -> Self:
@@ -115,7 +136,7 @@ class ClusterScan:
 
     def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the scores of all tiles, (n_tiles,) float32, read-only, as `BatchedScan` does."""
-        scores = np.concatenate(self._gather(self.spread(vector)))
+        scores = np.concatenate(self._ask(lambda scattered: scattered.scans, self.spread(vector)))
         scores.flags.writeable = False
         return scores
 
@@ -129,7 +150,7 @@ class ClusterScan:
         return self.best_of(self.spread(vector), top_k, threshold=threshold)
 
     def best_of(
-        self, scattered: "list[Future]", top_k: int, *, threshold: float | None = None
+        self, scattered: Scattered, top_k: int, *, threshold: float | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Do as `best`, with scores that `spread` has made."""
         parts = self.on_each(best_of_shard, scattered, top_k, threshold)
@@ -138,7 +159,7 @@ class ClusterScan:
         order = np.lexsort((tiles, -scores))[:top_k]
         return tiles[order], scores[order]
 
-    def quantiles(self, scattered: "list[Future]", shares: Sequence[float]) -> list[float]:
+    def quantiles(self, scattered: Scattered, shares: Sequence[float]) -> list[float]:
         """Return quantiles of the scores of tiles that have a vector, exactly.
 
         What `np.quantile` returns: counts tell in which bins they lie, and of all scores only those
@@ -163,62 +184,108 @@ class ClusterScan:
             quantiles.append(left + (right - left) * (place - int(place)))
         return quantiles
 
-    def spread(self, vector: NDArray[np.float32]) -> "list[Future]":
-        """Scan all shards; return the scores of each as a Dask future that stays on its worker.
+    def spread(self, vector: NDArray[np.float32]) -> Scattered:
+        """Scan all shards, and leave the scores of each on its worker.
 
         Those of the last few vectors are there already. A scheduler that was away is looked for
         anew.
         """
         vector = np.ascontiguousarray(vector, np.float32)
-        key = vector.tobytes()
         client = self._connected()
         with self._lock:
-            known = self._kept.get(key, [])
-            if known and all(future.status in ("pending", "finished") for future in known):
-                self._kept.move_to_end(key)
+            known = self._kept.get(vector.tobytes())
+            if known and all(scan.status in ("pending", "finished") for scan in known.scans):
+                self._kept.move_to_end(vector.tobytes())
                 return known
-        with self._sentences():
-            places = self._place(self._workers(client))
-            scattered = [
-                client.submit(scan_shard, shard, vector=vector, pure=False, **place)
-                for shard, place in zip(self.shards, places, strict=True)
-            ]
-        with self._lock:
-            self._kept[key] = scattered
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return scattered
+        return self._scan(client, vector)
 
-    def on_each(self, call: Callable[..., Any], scattered: "list[Future]", *rest: Any) -> list[Any]:
+    def on_each(self, call: Callable[..., Any], scattered: Scattered, *rest: Any) -> list[Any]:
         """Return call(scores, shard, *rest) for each shard, computed where its scores are."""
-        return self._gather(self.submit_each(call, scattered, *rest))
+        return self._ask(lambda now: self._submit_each(call, now, *rest), scattered)
 
-    def submit_each(
+    def reduce(
         self,
+        join: Callable[[Any, Any], Any],
         call: Callable[..., Any],
-        scattered: "list[Future]",
+        scattered: Scattered,
         *rest: Any,
-        each: Sequence[Any] | None = None,
-    ) -> "list[Future]":
-        """Do as `on_each`, and leave what is returned on the workers.
+        each: Sequence[Any],
+    ) -> Any:
+        """Do as `on_each`, join the parts on the workers, two by two, and return the last one.
 
         each: one more argument for each shard.
         """
+
+        def submit(now: Scattered) -> "list[Future]":
+            parts = self._submit_each(call, now, *rest, each=each)
+            while len(parts) > 1:
+                pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+                parts = [
+                    pair[0].client.submit(join, *pair, pure=False) if len(pair) == 2 else pair[0]
+                    for pair in pairs
+                ]
+            return parts
+
+        return self._ask(submit, scattered)[0]
+
+    def _submit_each(
+        self,
+        call: Callable[..., Any],
+        scattered: Scattered,
+        *rest: Any,
+        each: Sequence[Any] | None = None,
+    ) -> "list[Future]":
         own = [()] * len(self.shards) if each is None else [(one,) for one in each]
         return [
             scores.client.submit(call, scores, shard, *rest, *more, pure=False)
-            for scores, shard, more in zip(scattered, self.shards, own, strict=True)
+            for scores, shard, more in zip(scattered.scans, self.shards, own, strict=True)
         ]
 
-    def reduce(self, join: Callable[[Any, Any], Any], parts: "list[Future]") -> Any:
-        """Join the parts on the workers, two by two, and return the last one."""
-        while len(parts) > 1:
-            pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-            parts = [
-                pair[0].client.submit(join, *pair, pure=False) if len(pair) == 2 else pair[0]
-                for pair in pairs
-            ]
-        return self._gather(parts)[0]
+    def _ask(
+        self, submit: Callable[[Scattered], "list[Future]"], scattered: Scattered
+    ) -> list[Any]:
+        """Return what tasks on the scores of all shards return, lost workers or not."""
+        deadline = time.monotonic() + self._answer_s
+        while True:
+            try:
+                return self._gather(submit(scattered), scattered, deadline)
+            except _WorkerGoneError:
+                scattered = self._replaced(scattered)
+
+    def _replaced(self, scattered: Scattered) -> Scattered:
+        """Return the scans of a vector with those of lost workers sent to others.
+
+        Dask does so too, but leaves a scan alone for good where no other worker is free to take it
+        when the first one dies: while all others are paused, or where there is only one.
+        """
+        with self._lock:
+            # Somebody else who waits for the same scores may have done it.
+            known = self._kept.get(scattered.vector.tobytes(), scattered)
+        return self._scan(self._connected(), scattered.vector, known)
+
+    def _scan(
+        self, client: "Client", vector: NDArray[np.float32], known: Scattered | None = None
+    ) -> Scattered:
+        """Send the scans of a vector to the workers; of those known, the ones that are stranded."""
+        scans, places = [], []
+        with self._sentences():
+            workers = self._workers(client)
+            for number, (shard, place) in enumerate(
+                zip(self.shards, self._place(workers), strict=True)
+            ):
+                if known and not known.is_stranded(number, workers):
+                    scans.append(known.scans[number])
+                    places.append(known.places[number])
+                    continue
+                near = {"workers": [place], "allow_other_workers": True} if place else {}
+                scans.append(client.submit(scan_shard, shard, vector=vector, pure=False, **near))
+                places.append(place)
+        scattered = Scattered(vector, scans, places)
+        with self._lock:
+            self._kept[vector.tobytes()] = scattered
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return scattered
 
     def _connected(self) -> "Client":
         """Return a client that has a scheduler. Raises ClusterError."""
@@ -248,28 +315,25 @@ class ClusterScan:
         except OSError as error:  # of which TimeoutError is one
             raise no_scheduler(self._address) from error
 
-    def _place(self, workers: Sequence[str]) -> list[dict[str, Any]]:
-        """Return where each shard is scanned, as options of Dask; anywhere where nobody is left."""
+    def _place(self, workers: Sequence[str]) -> list[str]:
+        """Return the worker that scans each shard, "" where nobody is left."""
         with self._lock:
             self._places = place_shards(self.shards, workers, self._places)
-            return [
-                {"workers": [self._places[shard]], "allow_other_workers": True}
-                if shard in self._places
-                else {}
-                for shard in self.shards
-            ]
+            return [self._places.get(shard, "") for shard in self.shards]
 
-    def _gather(self, futures: "list[Future]") -> list[Any]:
+    def _gather(self, futures: "list[Future]", scattered: Scattered, deadline: float) -> list[Any]:
+        """Return the results of tasks on scattered scores. Raises _WorkerGoneError."""
         client = futures[0].client
 
         async def collect() -> list[Any]:
             return await client.gather(futures, asynchronous=True)
 
-        deadline = time.monotonic() + self._answer_s
         with self._sentences():
             try:
-                self._wait(client, futures, deadline)
+                self._wait(client, futures, scattered, deadline)
                 return client.sync(collect, callback_timeout=max(deadline - time.monotonic(), 1.0))
+            except _WorkerGoneError:
+                raise
             except BaseException:
                 self._forget_unfinished()
                 raise
@@ -278,10 +342,12 @@ class ClusterScan:
         """Let scans go that are not done: Dask ends those for which nobody else waits."""
         with self._lock:
             for key, scattered in list(self._kept.items()):
-                if any(future.status != "finished" for future in scattered):
+                if any(scan.status != "finished" for scan in scattered.scans):
                     del self._kept[key]
 
-    def _wait(self, client: "Client", futures: "list[Future]", deadline: float) -> None:
+    def _wait(
+        self, client: "Client", futures: "list[Future]", scattered: Scattered, deadline: float
+    ) -> None:
         """Wait until all is done, as long as there is somebody to do it and to wait for it."""
         from distributed import wait
 
@@ -300,7 +366,12 @@ class ClusterScan:
                 raise no_scheduler(self._address)
             if now - looked > LOOK_S:
                 looked = now
-                seen = now if self._workers(client) else seen
+                workers = self._workers(client)
+                seen = now if workers else seen
+                if workers and any(
+                    scattered.is_stranded(number, workers) for number in range(len(self.shards))
+                ):
+                    raise _WorkerGoneError
             if now - seen > WORKERS_S:
                 raise no_workers(self._address)
 
