@@ -99,7 +99,7 @@ def main() -> None:
                 if row is not None:
                     about = {"what": subject.name, "trained": subject.trained, "words": words}
                     rows.append({"ground": ground, **about, **row})
-                    print(_line(rows[-1]), flush=True)
+                    print(line(rows[-1]), flush=True)
     if options.output:
         options.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
@@ -237,7 +237,8 @@ def _dunes(inputs: Inputs, kind: str) -> Catalogue:
     return Catalogue(f"{DUNE_FIELDS}: {kind}", np.array(fields, object), {})
 
 
-def _line(row: dict) -> str:
+def line(row: dict) -> str:
+    """Return the figures of one catalogue on one ground as a line of text."""
     words = f'"{row["words"]}"' if row["words"] else "no words"
     return (
         f"{row['ground']:<12}{row['what']:<22}{row['trained']:<9}{words:<18}"

@@ -16,6 +16,7 @@ from mars_map.planet.grid import EqualAreaGrid, RegularGrid
 from mars_map.planet.sphere import CRS_URN
 from mars_map.search import Part, Query
 from mars_map.search.labels import (
+    COLOURS,
     MAX_FILE_BYTES,
     LabelBook,
     LabelLayer,
@@ -147,7 +148,7 @@ def test_hostile_names_and_colours_do_no_harm() -> None:
     layer = read_geojson(data, GRID).layer
     assert len(layer.name) <= 60
     assert "\u202e" not in layer.name
-    assert layer.colour == "#0072b2"
+    assert layer.colour == COLOURS[0]
 
 
 @pytest.mark.parametrize(

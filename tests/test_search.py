@@ -272,3 +272,9 @@ def test_filters_need_covariates(small_index):
         Engine(small_index, WordEncoder()).search(
             Query("dunes", filters=(Filter("elevation", 0.0),))
         )
+
+
+def test_a_label_tells_of_yes_and_no():
+    query = Query("dunes", yes=("r010c0001", "r010c0002"), no=("r010c0003",))
+    assert query.label == "dunes (2 yes, 1 no)" and query.topic == "dunes"
+    assert Query(yes=query.yes, no=query.no).label == "2 tiles called right"

@@ -23,9 +23,9 @@ MAX_NAME_LENGTH = 60
 """Most characters of a layer's name; longer ones are cut."""
 MAX_FILE_BYTES = 4 * 2**20
 """Largest file of labels that is read: room for `MAX_LABELS` footprints many times over."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c8c")
+COLOURS = ("#009e73", "#7a5195", "#8c8c8c", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2", "#d55e00")
 """Colours that new layers take in turn: those of Okabe and Ito, which colour-blind eyes tell apart,
-and two more."""
+and two more. The blue and the orange that mean yes and no on the map come last."""
 MARS_NAMES = frozenset(
     (CRS_URN, "urn:ogc:def:crs:IAU::49900", "IAU_2015:49900", "IAU:49900", "IAU:2015:49900")
 )
@@ -219,7 +219,7 @@ class LabelBook:
         return next((n for n in numbers if fits(n)), None)
 
     def _begin(self, query: Query) -> int:
-        name = query.label if query.active else "Labels"
+        name = query.topic if query.active else "Labels"
         taken = {layer.name for layer in self.layers}
         spellings = (name, *(f"{name} {n}" for n in range(2, len(taken) + 3)))
         free = next(one for one in spellings if one not in taken)

@@ -92,7 +92,14 @@ class Query:
 
     @property
     def label(self) -> str:
-        """The query in a few words, for titles and lists."""
+        """The query in a few words, for titles and lists: "dunes (2 yes, 1 no)"."""
+        if not self.active or not (self.yes or self.no):
+            return self.topic
+        return f"{self.topic} ({len(self.yes)} yes, {len(self.no)} no)"
+
+    @property
+    def topic(self) -> str:
+        """What is looked for in a few words, whatever was called right and wrong."""
         wanted = [part for part in self.active if not part.against]
         unwanted = [f"not {part.label}" for part in self.active if part.against]
         kinds = {part.kind for part in wanted}
