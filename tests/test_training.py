@@ -127,7 +127,7 @@ def test_no_part_that_is_shown_lies_in_a_window_that_is_held_out():
         (split.test_tiles(GRID), max(widths)),
         (split.validation_tiles(GRID), min(widths)),
     ):
-        for tile in np.flatnonzero(held_out)[::97]:
+        for tile in np.flatnonzero(held_out)[::389]:
             at = GRID.centers[0][tile], GRID.centers[1][tile]
             gap = great_circle_m(*at, east, north)
             assert gap.min() > other / np.sqrt(2) * 1000, "outside of the circle round its corners"

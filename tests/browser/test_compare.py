@@ -56,6 +56,9 @@ def test_units_are_outlined_and_two_queries_swiped_and_subtracted(visit, hits_of
     page.get_by_text("Side by side", exact=True).click()
     page.wait_for_selector('.mm-map[data-compared^="side"]')
     expect(page.locator(".mm-second")).to_be_visible()
+    # Both maps tell where one looks.
+    expect(page.locator("canvas.mm-names")).to_have_count(2)
+    expect(page.locator(".mm-second canvas.mm-names")).to_be_visible()
     page.get_by_text("Difference", exact=True).click()
     page.wait_for_selector('.mm-map[data-compared^="difference"]')
     expect(page.locator(".mm-difference")).to_contain_text("Only A")

@@ -3,10 +3,13 @@
 
 import * as L from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
+import { Context } from "./context.js";
+import { makePanes } from "./frame.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
 import { Grid } from "./mars.js";
 import { PLANET, poleOf } from "./polar.js";
 import { ask, element, footprints, isAbandoned, route, template, withCut } from "./server.js";
+import { Tip } from "./tip.js";
 
 const STEP = 0.02;
 const SETS = { "only-b": "--mm-only-b", "only-a": "--mm-only-a", both: "--mm-both" };
@@ -197,8 +200,11 @@ export class Comparison {
     const still = { attributionControl: false, zoomControl: false, fadeAnimation: false, boxZoom: false };
     const leaflet = L.map(node, { ...options, ...still, zoomAnimation: false });
     leaflet.setView(map.leaflet.getCenter(), map.leaflet.getZoom());
-    pane(leaflet, "selected", 420);
-    const basemaps = new Basemaps(leaflet, this.layers, map.preferences, (text) => map.notice(text));
+    makePanes(leaflet);
+    const notice = (text) => map.notice(text);
+    const basemaps = new Basemaps(leaflet, this.layers, map.preferences, notice);
+    const context = new Context(leaflet, map.preferences, notice);
+    node.append(new Tip(leaflet, [context.names, context.overlays]).node);
     const mark = new TileMark().addTo(leaflet);
     if (this.selected !== null) mark.mark(map.grid.bounds(this.selected));
     const drawn = this.layersOn(leaflet, 0);
@@ -211,7 +217,7 @@ export class Comparison {
       leaflet.setView(map.leaflet.getCenter(), map.leaflet.getZoom(), { animate: false });
     });
     resizes.observe(node);
-    return { node, leaflet, basemaps, mark, resizes, query: "", ...drawn };
+    return { node, leaflet, basemaps, context, mark, resizes, query: "", ...drawn };
   }
 
   /** The line between both, whose handle takes it along. */
@@ -308,7 +314,7 @@ export class Comparison {
       second.leaflet.options.crs = this.map.leaflet.options.crs;
       const { leaflet } = this.map;
       second.leaflet.setView(leaflet.getCenter(), leaflet.getZoom(), { reset: true, animate: false });
-      second.basemaps.project();
+      for (const part of [second.basemaps, second.context]) part.project();
       second.mark.draw();
     }
     const drawn = [this.over, second].filter(Boolean);

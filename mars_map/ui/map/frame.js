@@ -31,12 +31,17 @@ export function makeLeaflet(host) {
     boxZoom: false,
   });
   L.control.zoom({ position: "topleft" }).addTo(map);
+  makePanes(map);
+  return map;
+}
+
+/** Give a map the panes that its layers lie in. */
+export function makePanes(map) {
   for (const [name, z] of Object.entries(PANES)) {
     const pane = map.createPane(name);
     pane.style.zIndex = z;
     pane.style.pointerEvents = "none";
   }
-  return map;
 }
 
 /** Put buttons below those that zoom. */

@@ -3,18 +3,16 @@
 import { DomEvent } from "../leaflet/leaflet-src.esm.js";
 import { Basemaps } from "./basemaps.js";
 import { Comparison } from "./compare.js";
+import { Context } from "./context.js";
 import { Drawing } from "./drawing.js";
 import { Flight } from "./flight.js";
 import { leaveWords, showFromTop, typeWords } from "./focus.js";
 import { MAX_ZOOM, inCorner, makeLeaflet, stylesheet, toggle } from "./frame.js";
-import { Graticule } from "./graticule.js";
 import { Footprints, Heat, TileMark } from "./layers.js";
 import { Labels } from "./labels.js";
 import { Legend } from "./legend.js";
 import { Grid, wrapLongitude } from "./mars.js";
 import { Measures } from "./measure.js";
-import { Names } from "./names.js";
-import { Overlays } from "./overlays.js";
 import { Places } from "./places.js";
 import { Views } from "./polar.js";
 import { Preferences, beginWith } from "./preferences.js";
@@ -99,21 +97,13 @@ class MarsMap {
     this.heat.setOpacity(preferences.heat / 100);
     this.footprints = new Footprints({ pane: "footprints" });
     this.mark = new TileMark().addTo(leaflet);
-    this.graticule = new Graticule(preferences);
-    this.overlays = new Overlays(leaflet, preferences, notice);
-    this.names = new Names();
-    for (const [name, layer] of Object.entries(this.switched()))
-      if (preferences[name]) layer.addTo(leaflet);
-  }
-
-  /** Layers that a preference of that name switches. */
-  switched() {
-    return { graticule: this.graticule, hits: this.footprints, names: this.names };
+    toggle(leaflet, this.footprints, preferences.hits);
+    this.context = new Context(leaflet, preferences, notice);
   }
 
   addControls(description) {
     const notice = (text) => this.notice(text);
-    this.legend = new Legend(description, this.preferences, this.overlays);
+    this.legend = new Legend(description, this.preferences, this.context.overlays);
     this.places = new Places((place) => this.goToPlace(place), this.preferences, notice);
     this.drawing = new Drawing(this.leaflet);
     const choose = (region) => this.send("region", region);
@@ -122,7 +112,8 @@ class MarsMap {
     this.measures = new Measures(this.leaflet, this.drawing, this.preferences, notice);
     inCorner(this.leaflet, this.views.node);
     inCorner(this.leaflet, this.measures.node);
-    this.tip = new Tip(this.leaflet, [this.measures, this.names, this.overlays]);
+    const { names, overlays } = this.context;
+    this.tip = new Tip(this.leaflet, [this.measures, names, overlays]);
     this.status = new StatusLine(this.leaflet, description, this.preferences);
     const bar = element("div", { className: "mm-top" }, [this.places.node, this.tools.node]);
     this.busy = element("div", { className: "mm-busy", hidden: true });
@@ -139,13 +130,11 @@ class MarsMap {
 
   /** Draw anew what does not follow by itself when the map has another projection. */
   project() {
-    const { basemaps, heat, footprints, tools, overlays, names, measures } = this;
-    for (const part of [basemaps, heat, footprints, tools, overlays, names, measures])
+    const { basemaps, heat, footprints, tools, context, measures, units, comparison } = this;
+    for (const part of [basemaps, heat, footprints, tools, context, measures, units, comparison])
       part.project();
-    for (const part of [this.units, this.comparison]) part.project();
     this.mark.draw();
     this.labels.draw();
-    if (this.preferences.graticule) this.graticule.draw();
     this.status.drawScale();
   }
 
@@ -264,10 +253,8 @@ class MarsMap {
 
   preferenceChanged(changes) {
     if ("heat" in changes) this.heat.setOpacity(changes.heat / 100);
-    if ("lon" in changes && this.preferences.graticule) this.graticule.draw();
     if ("lon" in changes) this.send("longitudes", changes.lon);
-    for (const [name, layer] of Object.entries(this.switched()))
-      if (name in changes) toggle(this.leaflet, layer, changes[name]);
+    if ("hits" in changes) toggle(this.leaflet, this.footprints, changes.hits);
   }
 
   key(event) {
