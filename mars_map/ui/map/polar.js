@@ -10,6 +10,8 @@ const HALF_WIDTH_M = 2000 * RADIUS_KM;
 const FARTHEST = -60;
 /** Latitude to which a polar map shows the planet at first. */
 const FIRST_VIEW = 60;
+/** Zoom of that view at most, on large screens: its tiles are those that the server has made ready. */
+const NEAREST_FIRST = 3.25;
 const RADIANS = Math.PI / 180;
 
 export const PLANET = [
@@ -194,7 +196,7 @@ export class Views {
     const { x, y } = this.map.getSize();
     const share = Math.tan(((90 - FIRST_VIEW) / 2) * RADIANS);
     const zoom = Math.log2((0.96 * Math.min(x, y)) / (256 * share));
-    return Math.max(Math.floor(zoom * 4) / 4, 0);
+    return Math.min(Math.max(Math.floor(zoom * 4) / 4, 0), NEAREST_FIRST);
   }
 
   /** Nobody needs to be so far away that the planet is there more than about twice. */
