@@ -116,13 +116,14 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
     from mars_map.build.planet import publish
     from mars_map.build.workshop import Workshop
     from mars_map.index import ModelCard
-    from mars_map.index.manifest import read_manifest
     from mars_map.mosaics import Reading
 
     # Such a raster is a bad quad, which is told in a sentence.
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    # What is cheap to check comes before the model is loaded.
     grid = _grid(options["grid"])
     reading = Reading(nodata=options["nodata"], stretch=_stretch(options["stretch"]))
+    _check_may_write(out)
     workshop = Workshop(model, options["workers"])
     encoder = workshop.encoder
     recipe = Recipe(
@@ -134,10 +135,6 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
         reading,
         options["thumbnails"] or 0,
     )
-    if out.is_file():
-        raise BuildError(f'"{out}" is a file; name a folder for the index with --out.')
-    if out.exists():
-        read_manifest(out)  # only an index may be replaced; better told now than after the work
     plan = plan_build(source, recipe)
     _show_bad(plan.bad)
     ledger = Ledger(work or out.with_name(out.name + ".work"), recipe)
@@ -146,12 +143,8 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
         _tell_and_ask(plan, todo, workshop, ledger.folder, out, options)
     report = _embed(plan, ledger, workshop, sum(len(task.tiles) for task in todo), options)
     _show_bad(report.bad[len(plan.bad) :])
-    if report.bad and not options["allow_missing"]:
-        raise BuildError(
-            f"{len(report.bad):,} of {report.quads:,} quads cannot be used "
-            f"({ledger.folder / 'report.json'} names them); mend them and run the same command "
-            "again, or publish without them with --allow-missing."
-        )
+    if not options["allow_missing"]:
+        _check_complete(report, ledger.folder)
     index = publish(
         plan,
         ledger,
@@ -164,6 +157,26 @@ def build_command(source: Path, out: Path, model: str, work: Path | None, **opti
         licence=options["licence"],
     )
     _show_report(report, index.n_tiles, out, ledger.folder)
+
+
+def _check_may_write(out: Path) -> None:
+    """Raise BuildError, or what `read_manifest` does, where something else than an index lies."""
+    from mars_map.index.manifest import read_manifest
+
+    if out.is_file():
+        raise BuildError(f'"{out}" is a file; name a folder for the index with --out.')
+    if out.exists():
+        read_manifest(out)  # only an index may be replaced; better told now than after the work
+
+
+def _check_complete(report: "Report", folder: Path) -> None:
+    """Raise BuildError where some quads cannot be used."""
+    if report.bad:
+        raise BuildError(
+            f"{len(report.bad):,} of {report.quads:,} quads cannot be used "
+            f"({folder / 'report.json'} names them); mend them and run the same command "
+            "again, or publish without them with --allow-missing."
+        )
 
 
 def _tell_and_ask(
