@@ -8,9 +8,9 @@ the five yes alone: the best of these, which only somebody who knows the catalog
 the middle one. Average precision is the corrected AUPRC of docs/evaluation.md; labelled tiles are
 never ranked. "All labels" is what the same method makes of every tile of the catalogue.
 
-The encoder that is in the repository was trained with captions made from most of these catalogues,
-so that leaving one out at a time is not possible without training it once for each. The table says
-which ones it was trained with; on the test blocks it has seen none of the ground.
+The encoder that is in the repository was trained with captions made from most of these catalogues.
+The table says which ones; on the test blocks it has seen none of the ground. `benchmarks.left_out`
+trains without each of them.
 `python -m benchmarks.feedback --inputs DIR`
 """
 

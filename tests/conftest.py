@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, sync_playwright
 
@@ -15,6 +16,11 @@ from mars_map.planet.grid import EqualAreaGrid
 from mars_map.search import Engine, Query, Result
 from mars_map.web import Service, service
 from tests import chromium
+
+# The same examples in every run, and as long as each takes: what fails, fails again, and on slow
+# machines nothing else does.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
 
 DIM = 32
 

@@ -295,7 +295,7 @@ def test_a_value_that_holds_itself_many_times_is_read_once(tmp_path):
 
 
 @given(st.integers(0, 5), st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=6))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_pickle_with_damaged_bytes_is_read_or_refused(tmp_path_factory, protocol, damage):
     data = bytearray(pickle.dumps([("E_0_2", 1.5), np.arange(3.0), np.float32(1)], protocol))
     for where, put in damage:

@@ -162,7 +162,7 @@ def test_tiles_are_labelled_by_the_cells_that_they_lie_in():
     np.testing.assert_array_equal(labels[:, 1] == 1, CELLS.tile_at(*tiles.centers) == cell)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-180, 179.9), st.floats(-90, 90), st.floats(50, 900))
 def test_tiles_within_a_radius_are_those_at_a_great_circle_distance(lon, lat, radius_km):
     inside = TilePlaces.of(GRID).within(np.array([[lon, lat]]), radius_km)

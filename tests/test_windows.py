@@ -43,7 +43,7 @@ def sources_with_crater(lon: float, lat: float, radius_m: float) -> WindowSource
     return WindowSources.from_rasters(rgb, (-2000 * disc).astype(np.int16), SPEC)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(longitudes, latitudes, st.sampled_from([64_000.0, 256_000.0]))
 def test_pixels_lie_where_an_equidistant_projection_puts_them(lon, lat, width):
     points = [p[0].double().numpy() for p in window_points([lon], [lat], width, 16)]
@@ -52,7 +52,7 @@ def test_pixels_lie_where_an_equidistant_projection_puts_them(lon, lat, width):
     assert great_circle_m(lon, lat, *points) == pytest.approx(wanted, abs=30.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(longitudes, st.floats(-80, 80))
 def test_north_is_up_and_east_is_right(lon, lat):
     east, north = (p[0].numpy() for p in window_points([lon], [lat], 64_000.0, 16))
