@@ -63,7 +63,8 @@ class Subject:
 
     name: str
     trained: str
-    """How training used it: "yes", "no", or "in part" where only a class that holds it was."""
+    """How training used it: "yes", "no", "left out", or "in part" where only a class that holds it
+    was."""
     catalogue: Catalogue
     words: str = ""
     """Words for it that training taught, or nothing."""
@@ -87,21 +88,30 @@ def main() -> None:
     """Simulate users on each catalogue and ground, and print the table."""
     options = _options()
     engine = open_engine()
-    grid = engine.index.grid
-    test = Split.load().test_tiles(grid)
-    grounds = {"the planet": np.ones(grid.n_tiles, bool), "test blocks": test}
     rows = []
     for subject in subjects(Inputs(options.inputs)):
-        truth = GroundTruth.of(subject.catalogue, grid)
-        for ground, tiles in grounds.items():
-            for words in dict.fromkeys(("", subject.words)):
-                row = judge(engine, truth, tiles, words, options.seeds)
-                if row is not None:
-                    about = {"what": subject.name, "trained": subject.trained, "words": words}
-                    rows.append({"ground": ground, **about, **row})
-                    print(line(rows[-1]), flush=True)
+        rows += judge_subject(engine, subject, options.seeds)
     if options.output:
         options.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def judge_subject(engine: Engine, subject: Subject, seeds: int) -> list[dict]:
+    """Simulate users on the planet and on the test blocks; print and return the rows."""
+    grid = engine.index.grid
+    grounds = {
+        "the planet": np.ones(grid.n_tiles, bool),
+        "test blocks": Split.load().test_tiles(grid),
+    }
+    truth = GroundTruth.of(subject.catalogue, grid)
+    rows = []
+    for ground, tiles in grounds.items():
+        for words in dict.fromkeys(("", subject.words)):
+            row = judge(engine, truth, tiles, words, seeds)
+            if row is not None:
+                about = {"what": subject.name, "trained": subject.trained, "words": words}
+                rows.append({"ground": ground, **about, **row})
+                print(_line(rows[-1]), flush=True)
+    return rows
 
 
 def subjects(inputs: Inputs) -> Iterator[Subject]:
@@ -237,7 +247,7 @@ def _dunes(inputs: Inputs, kind: str) -> Catalogue:
     return Catalogue(f"{DUNE_FIELDS}: {kind}", np.array(fields, object), {})
 
 
-def line(row: dict) -> str:
+def _line(row: dict) -> str:
     """Return the figures of one catalogue on one ground as a line of text."""
     words = f'"{row["words"]}"' if row["words"] else "no words"
     return (

@@ -2,8 +2,8 @@
 
 For every catalogue an encoder is trained in which no text and no cell tells of what it holds, the
 planet is embedded, and the users of `benchmarks.feedback` search it without words. The trainings
-are shorter than the default encoder's, so that all of them take about an hour of one core; the
-ratios compare queries on the same vectors.
+are shorter than the default encoder's, a quarter of an hour of one core each with all that follows;
+the ratios compare queries on the same vectors.
 Needs the folder of inputs and windows that a training has cut:
 `python -m benchmarks.left_out --inputs DIR --work DIR`
 """
@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.feedback import Subject, judge, line, subjects
+from benchmarks.feedback import judge_subject, subjects
 from mars_map.build.embed import build_index
 from mars_map.build.inputs import Inputs
 from mars_map.encoders.compact import CompactImageEncoder, write_model
 from mars_map.encoders.network import NetworkConfig
-from mars_map.evaluation import GroundTruth
 from mars_map.search import Engine, open_engine
 from mars_map.training.data import GRID, TrainingData, prepare_data
 from mars_map.training.loop import Trainer, TrainingConfig
@@ -71,29 +70,13 @@ def main() -> None:
             engine = train_without(data, TOLD_BY[catalogue], options.steps, Path(folder))
             for subject in judged:
                 if CLASSES.get(subject.name, subject.name) == catalogue:
-                    rows += judge_without(engine, subject, options.seeds)
+                    without = replace(subject, trained="left out", words="")
+                    rows += judge_subject(engine, without, options.seeds)
     for ground in dict.fromkeys(row["ground"] for row in rows):
         ratios = [np.log(row["ratio"]) for row in rows if row["ground"] == ground]
         print(f"{ground}: {np.exp(np.mean(ratios)):.2f} of the best single tile (geometric mean)")
     if options.output:
         options.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-
-
-def judge_without(engine: Engine, subject: Subject, seeds: int) -> list[dict]:
-    """Simulate users without words on the planet and on the test blocks; print and return rows."""
-    grounds = {
-        "the planet": np.ones(GRID.n_tiles, bool),
-        "test blocks": Split.load().test_tiles(GRID),
-    }
-    truth = GroundTruth.of(subject.catalogue, GRID)
-    rows = []
-    for ground, tiles in grounds.items():
-        row = judge(engine, truth, tiles, "", seeds)
-        if row is not None:
-            about = {"what": subject.name, "trained": "left out", "words": ""}
-            rows.append({"ground": ground, **about, **row})
-            print(line(rows[-1]), flush=True)
-    return rows
 
 
 def train_without(data: TrainingData, keys: tuple[str, ...], steps: int, folder: Path) -> Engine:
