@@ -24,7 +24,8 @@ from mars_map.planet.grid import RegularGrid
 from mars_map.planet.regions import Box
 from mars_map.search import Engine, Filter, Query
 from mars_map.search.batching import while_wanted
-from mars_map.search.cluster import ClusterScan, place_shards
+from mars_map.search.cluster import ClusterScan
+from mars_map.search.scattered import place_shards
 from mars_map.search.scoring import best_tiles, score_all
 from mars_map.search.shards import open_shard, scan_shard
 from mars_map.web import routes
@@ -149,7 +150,9 @@ def test_an_engine_answers_from_the_cluster(planet, spread):
 def test_workers_killed_in_mid_query_make_the_answer_late_not_wrong(
     planet, spread, cluster, vector, monkeypatch, killed
 ):
-    monkeypatch.setattr("mars_map.search.cluster.WORKERS_S", 60.0)  # their nannies start them anew
+    monkeypatch.setattr(
+        "mars_map.search.scattered.WORKERS_S", 60.0
+    )  # their nannies start them anew
     cluster.wait_for_workers(WORKERS, timeout=60)
     expected = score_all(planet, vector)
     with Client(cluster.scheduler_address, set_as_default=False) as client:
@@ -178,15 +181,15 @@ def test_another_index_under_the_same_path_is_refused(planet):
 
 
 def test_no_scheduler_is_one_sentence(small_index, monkeypatch):
-    monkeypatch.setattr("mars_map.search.cluster.CONNECT_S", 0.5)
-    monkeypatch.setattr("mars_map.search.cluster.RETRY_S", 60.0)
+    monkeypatch.setattr("mars_map.search.connection.CONNECT_S", 0.5)
+    monkeypatch.setattr("mars_map.search.connection.RETRY_S", 60.0)
     vector = small_index.vector(3)
     lost = ClusterScan(small_index, "tcp://127.0.0.1:9")
     with pytest.raises(ClusterError, match="No Dask scheduler answers at tcp://127"):
         lost.scores(vector)
     # Who asks at once does not wait for it as well.
     with monkeypatch.context() as patched:
-        patched.setattr("mars_map.search.cluster.connect", None)
+        patched.setattr("mars_map.search.connection.connect", None)
         with pytest.raises(ClusterError, match="No Dask scheduler answers at tcp://127"):
             lost.scores(vector)
     # No client is made, which would print a traceback once it is collected.
@@ -230,7 +233,7 @@ def on_cluster(small_index, small_service, monkeypatch, tmp_path):
 
 
 def test_without_workers_a_request_ends_soon_and_works_when_some_are_back(on_cluster, monkeypatch):
-    monkeypatch.setattr("mars_map.search.cluster.WORKERS_S", 1.0)
+    monkeypatch.setattr("mars_map.search.scattered.WORKERS_S", 1.0)
     with _small_cluster() as cluster:
         ask = on_cluster(cluster.scheduler_address)
         assert ask("search?q=dunes&k=3")[0] == 200
@@ -253,7 +256,7 @@ def test_a_scheduler_that_goes_away_is_found_again(on_cluster, monkeypatch):
         address = cluster.scheduler_address
         ask = on_cluster(address)
         assert ask("search?q=dunes&k=3")[0] == 200
-    monkeypatch.setattr("mars_map.search.cluster.CONNECT_S", 1.0)
+    monkeypatch.setattr("mars_map.search.connection.CONNECT_S", 1.0)
     for words in ("ice", "chaos", "dust"):
         status, sentence, seconds = ask(f"search?q={words}")
         assert status == 503 and "No Dask scheduler answers" in sentence and seconds < 8
