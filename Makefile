@@ -9,7 +9,7 @@ run: .venv/.run
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 test: .venv/.test chromium lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/.test
 	$(BIN)/ruff check .

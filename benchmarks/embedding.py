@@ -10,6 +10,7 @@ The ways take turns, so that a busy moment of the machine meets all of them. Pri
 to the first plain way, and the least cosine between the vectors of that way and each other.
 """
 
+import copy
 import statistics
 import sys
 import time
@@ -24,7 +25,7 @@ from transformers import AutoTokenizer, BertModel
 
 from mars_map.encoders.compact import CompactTextEncoder, read_model, tower_inputs, tower_vectors
 from mars_map.encoders.minilm import MAX_TOKENS, model_folder
-from mars_map.encoders.network import CompactNetwork, ImageTower
+from mars_map.encoders.network import CompactNetwork, ImageTower, JoinedTowers, Tower
 from mars_map.encoders.precision import has_fast_bfloat16
 from mars_map.encoders.prompts import DEFAULT_PROMPTS, fill_prompts
 from mars_map.encoders.windows import Windows
@@ -107,25 +108,30 @@ def compare(title: str, ways: Mapping[str, Callable[[], Vectors]], rows: int = 1
         print(f"  {name:<42}{speed:10.1f}{speed / bare:8.2f}{cosine:10.5f}", flush=True)
 
 
-def read_tower(
-    network: CompactNetwork, device: torch.device, layout: torch.memory_format
-) -> ImageTower:
+def read_tower(network: CompactNetwork, device: torch.device, layout: torch.memory_format) -> Tower:
     """Return a copy of the image tower on a device."""
-    tower = ImageTower(network.config)
-    tower.load_state_dict(network.image.state_dict())
-    return tower.eval().to(device, memory_format=layout)
+    return copy.deepcopy(network.image).eval().to(device, memory_format=layout)
 
 
 @torch.inference_mode()
-def plain_tiles(tower: ImageTower, windows: Windows, batch: int) -> Vectors:
+def plain_tiles(tower: Tower, windows: Windows, batch: int) -> Vectors:
     """Embed windows as plainly as can be."""
     parts = []
     for start in range(0, len(windows.image), batch):
         layers, told = tower_inputs(tower, windows.take(slice(start, start + batch)))
-        width = torch.tensor(tower.widths_km, device=layers.device).repeat(len(layers))
-        features = tower.trunk(layers.flatten(0, 1), width).reshape(len(layers), -1)
-        parts.append(tower.embed(features, told).cpu().numpy())
+        if isinstance(tower, JoinedTowers):
+            beside = [_plain_tower(one, layers, told) for one in tower.towers]
+            vectors = F.normalize(tower.join(torch.cat(beside, 1)), dim=1)
+        else:
+            vectors = _plain_tower(tower, layers, told)
+        parts.append(vectors.cpu().numpy())
     return np.concatenate(parts)
+
+
+def _plain_tower(tower: ImageTower, layers: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    width = torch.tensor(tower.widths_km, device=layers.device).repeat(len(layers))
+    features = tower.trunk(layers.flatten(0, 1), width).reshape(len(layers), -1)
+    return tower.embed(features, told)
 
 
 class PlainText:

@@ -24,8 +24,10 @@ from mars_map.encoders.compact import CompactImageEncoder, write_model
 from mars_map.encoders.network import NetworkConfig
 from mars_map.search import Engine, open_engine
 from mars_map.training.data import GRID, TrainingData, prepare_data
-from mars_map.training.loop import Trainer, TrainingConfig
+from mars_map.training.loop import TrainingConfig
+from mars_map.training.material import Material
 from mars_map.training.split import Split
+from mars_map.training.team import train_network
 from mars_map.training.texts import TextBank
 
 TOLD_BY = {
@@ -92,8 +94,8 @@ def train_without(data: TrainingData, keys: tuple[str, ...], steps: int, folder:
     config = replace(TrainingConfig(), steps=steps, batch=96, warm_up=50, average=0.99)
     shown = Split.load().shown_parts(GRID, network.windows.widths_km)
     bank = TextBank.make(data.glossary, data.labels[shown[:, 0].all((1, 2))], config.seed)
-    trainer = Trainer(data, shown, bank, network, config)
-    write_model(folder / "model", trainer.run(folder / "checkpoint", lambda _: None), "left-out")
+    material = Material(data, shown, bank, cells=config.cells, seed=config.seed)
+    write_model(folder / "model", train_network(material, network, config, folder), "left-out")
     encoder = CompactImageEncoder(folder / "model")
     build_index(encoder, data.windows, GRID, folder / "index", lambda *_: None)
     return open_engine(folder / "index")

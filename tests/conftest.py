@@ -1,6 +1,7 @@
 """Shared fixtures: a small index with structure, and an engine on it."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from mars_map.planet.grid import EqualAreaGrid
 from mars_map.search import Engine, Query, Result
 from mars_map.web import Service, service
 from tests import chromium
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several workers share the cores: threads of theirs that wait for each other only cost time.
+    # Read by torch, which nothing here imports, and by the programs that tests start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples in every run, and as long as each takes: what fails, fails again, and on slow
 # machines nothing else does.

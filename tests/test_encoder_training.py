@@ -6,11 +6,17 @@ import torch
 from PIL import Image
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from mars_map.encoders.network import FIRST_RELIEF, CompactNetwork, NetworkConfig, grey_layers
+from mars_map.encoders.network import (
+    COLOUR,
+    FIRST_RELIEF,
+    CompactNetwork,
+    NetworkConfig,
+    grey_layers,
+)
 from mars_map.encoders.pictures import picture_windows
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.planet.grid import EqualAreaGrid
-from mars_map.training.augment import Augmentation, take_away, turn_and_enlarge
+from mars_map.training.augment import Augmentation, change_tones, take_away, turn_and_enlarge
 from mars_map.training.cells import CELLS, cell_scores
 from mars_map.training.figures import average_precision, best_f1
 
@@ -70,6 +76,21 @@ def test_what_is_taken_away_leaves_no_trace(tower):
     assert 0.3 < no_relief.float().mean() < 0.5 and 0.1 < grey.float().mean() < 0.3
     assert (told[no_relief, :3] == 0).all() and (told[grey] == 0).all()
     assert (told[:, :3] * ~kept == 0).all(), "no height of a window that is not there"
+    assert 0.1 < there[:, COLOUR].float().mean() < 0.5, "half of those with a picture have colour"
+    assert not (there[:, COLOUR] & ~there[:, 0]).any()
+
+
+def test_tones_change_by_layer_alike_in_all_windows_of_a_view():
+    layers = torch.rand(300, 2, 6, 8, 8)
+    changed = change_tones(layers, Augmentation(tones=0.2), np.random.default_rng(0))
+    spread = changed.flatten(3).std(3) / layers.flatten(3).std(3)
+    assert torch.allclose(spread[:, 0], spread[:, 1], atol=1e-3), "one factor, whatever the window"
+    assert spread[:, 0].log().std() == pytest.approx(0.2, rel=0.1)
+    shift = (changed - layers * spread[..., None, None]).mean((3, 4))
+    assert torch.allclose(shift[:, 0], shift[:, 1], atol=1e-3)
+    assert shift[:, 0].std() == pytest.approx(0.2, rel=0.1)
+    same = change_tones(layers, Augmentation(tones=0.0), np.random.default_rng(0))
+    assert torch.equal(same, layers)
 
 
 def test_an_absent_window_counts_for_nothing(tower):

@@ -7,20 +7,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mars_map.build.windows import GlobalRaster
-from mars_map.encoders.network import NetworkConfig
+from mars_map.encoders.compact import read_model, write_model
+from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.windows import Windows, WindowSpec
 from mars_map.errors import BuildError
 from mars_map.planet.grid import EqualAreaGrid
 from mars_map.planet.local import square_points
 from mars_map.planet.sphere import great_circle_m
+from mars_map.training.anchors import Anchors
 from mars_map.training.augment import Augmentation, hide_parts
 from mars_map.training.cells import CELLS, CellTruth
 from mars_map.training.craters import SEARCH_GRID, find_craters, measure_craters
 from mars_map.training.data import TrainingData
 from mars_map.training.figures import average_precision
 from mars_map.training.loop import Trainer, TrainingConfig
+from mars_map.training.material import Material
 from mars_map.training.places import TilePlaces, both, densify, either
 from mars_map.training.split import PARTS, Split
+from mars_map.training.team import train_network
 from mars_map.training.terrain import measure_terrain, near_and_wide
 from mars_map.training.texts import TEMPLATES, Glossary, Statement, TextBank
 from mars_map.training.valleys import trace_course
@@ -220,7 +224,28 @@ def test_average_precision_by_hand():
     assert average_precision(np.array([1.0]), np.array([False])) == 0.0
 
 
-def toy_trainer(steps: int) -> Trainer:
+SPEC = WindowSpec(16, (64.0, 256.0))
+
+
+def toy_network(towers: int = 1) -> NetworkConfig:
+    return NetworkConfig(dim=16, widths=(8, 16), text_hidden=16, windows=SPEC, towers=towers)
+
+
+def toy_config(steps: int) -> TrainingConfig:
+    return TrainingConfig(
+        steps=steps,
+        batch=64,
+        pairs=4,
+        learning_rate=5e-3,
+        warm_up=5,
+        checkpoint_every=10,
+        word_steps=60,
+        # What a view does not show cannot be learned from it.
+        augmentation=Augmentation(tones=0.0, no_relief=0.0, no_picture=0.0, grey=0.0),
+    )
+
+
+def toy_material() -> Material:
     """Tiles that are bright or dark, flat or steep, and the words for it."""
     random = np.random.default_rng(0)
     n = 256
@@ -236,69 +261,77 @@ def toy_trainer(steps: int) -> Trainer:
     )
     labels = np.stack([bright, steep], 1).astype(np.int8)
     bank = TextBank.make(glossary, labels, seed=0, pairs=8)
-    spec = WindowSpec(16, (64.0, 256.0))
-    network = NetworkConfig(dim=16, widths=(8, 16), text_hidden=16, windows=spec)
-    config = TrainingConfig(
-        steps=steps,
-        batch=64,
-        pairs=4,
-        learning_rate=5e-3,
-        warm_up=5,
-        checkpoint_every=10,
-        word_steps=60,
-        # What a view does not show cannot be learned from it.
-        augmentation=Augmentation(no_relief=0.0, no_picture=0.0, grey=0.0),
-    )
     surface = np.full((n, 2), np.nan, np.float32)
     # Of the cells only the first landform is known.
     cell_labels = np.where([True, False], labels, np.int8(-1))
     windows = Windows(image, elevation, surface)
     data = TrainingData(GRID, windows, glossary, labels, cell_labels)
-    return Trainer(data, np.ones((n, 2, 16, 16), bool), bank, network, config)
+    return Material(data, np.ones((n, 2, 16, 16), bool), bank, cells=0.5, seed=0)
 
 
 def test_training_learns_and_resumes_where_it_was_cut_off(tmp_path):
-    losses = []
-    whole = toy_trainer(60)
-    whole.run(tmp_path / "whole.safetensors", lambda state: losses.append(state["text_loss"]))
-    assert losses[-1] < 0.6, "chance is about one and a half times 0.69"
+    material, network, config = toy_material(), toy_network(towers=2), toy_config(60)
+    told, steps = [], []
+    whole = train_network(
+        material, network, config, tmp_path / "whole", lambda state, _: told.append(state)
+    )
+    assert [state["step"] for state in told] == [*range(10, 130, 10)]
+    assert {state["steps"] for state in told} == {120}
+    assert told[5]["text_loss"] < 0.6, "chance is about one and a half times 0.69"
+    assert told[-1]["text_loss"] != told[5]["text_loss"], "the second tower draws differently"
 
-    checkpoint = tmp_path / "cut.safetensors"
-    cut = toy_trainer(60)
-
-    def stop(state):
-        if checkpoint.exists():
+    def stop(state, _):
+        if state["step"] == 90:  # in the middle of the second tower, before its third checkpoint
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cut.run(checkpoint, stop)  # at the second report; the first comes before any checkpoint
+        train_network(material, network, config, tmp_path / "cut", stop)
     with pytest.raises(BuildError, match="not done"):
-        toy_trainer(70).run(checkpoint, lambda state: None)
-    resumed, steps = toy_trainer(60), []
-    resumed.run(checkpoint, lambda state: steps.append(state["step"]))
-    assert steps[0] == 20, "the ten steps before the checkpoint need not be repeated"
+        Trainer(material, toy_network(), toy_config(70), 1).run(
+            tmp_path / "cut" / "checkpoint-2.safetensors", lambda state: None
+        )
+    resumed = train_network(
+        material, network, config, tmp_path / "cut", lambda state, _: steps.append(state["step"])
+    )
+    assert steps == [90, 100, 110, 120], "what was done before the checkpoint is not repeated"
     # With the words, which are taught at last.
-    for a, b in zip(whole.averaged.parameters(), resumed.averaged.parameters(), strict=True):
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-4)
 
 
+def test_towers_are_joined_so_that_likeness_stays_what_it_was(tmp_path):
+    material, network = toy_material(), toy_network(towers=2)
+    joined = train_network(material, network, toy_config(20), tmp_path)
+    together = material.vectors(joined.image, lambda *_: None)
+    apart = [material.vectors(tower, lambda *_: None) for tower in joined.image.towers]
+    assert not torch.allclose(*apart), "each tower has its own look"
+    likeness = sum(vectors @ vectors.T for vectors in apart) / 2
+    # Sixteen of thirty-two directions hold nearly all that two kinds of tiles differ in.
+    assert torch.allclose(together @ together.T, likeness, atol=0.02)
+
+    write_model(tmp_path / "model", joined, "toy")
+    read, _, _ = read_model(tmp_path / "model")
+    assert torch.allclose(material.vectors(read.image, lambda *_: None), together, atol=0.01)
+
+
 def test_words_learn_on_pictures_that_stand_still(tmp_path):
-    trainer = toy_trainer(20)
-    network = trainer.run(tmp_path / "checkpoint.safetensors", lambda state: None)
+    material = toy_material()
+    network = train_network(material, toy_network(), toy_config(20), tmp_path)
     image = [p.clone() for p in network.image.parameters()]
-    vectors = torch.from_numpy(trainer._vectors(lambda *_: None))
-    bright = trainer.lessons._tables[0].labels[:, 0] == 1
+    vectors, lessons = material.vectors(network.image, lambda *_: None), material.lessons
+    bright = lessons._tables[0].labels[:, 0] == 1
 
     def gap() -> float:
-        text = trainer.lessons.bank.texts.index("bright ground")
+        text = lessons.bank.texts.index("bright ground")
         with torch.inference_mode():
-            word = network.text(trainer.lessons.sentences(np.array([text]), noise=0.0))[0]
+            word = network.text(lessons.sentences(np.array([text]), noise=0.0))[0]
             cosines = (vectors @ word).numpy()
         return cosines[bright].min() - cosines[~bright].max()
 
-    network.text.load_state_dict(toy_trainer(20).network.text.state_dict())
+    network.text.load_state_dict(CompactNetwork(toy_network()).text.state_dict())
     before = gap()
-    teach_words(network, trainer.anchors, vectors, trainer.lessons, steps=150, noise=0.02, seed=0)
+    anchors = Anchors(lessons.n_landforms, network.config.dim)
+    teach_words(network, anchors, vectors, lessons, steps=150, noise=0.02, seed=0)
     assert gap() > max(before, 0.0), "every bright tile is closer to the words than any dark one"
     for a, b in zip(image, network.image.parameters(), strict=True):
         assert torch.equal(a, b)

@@ -22,8 +22,8 @@ from safetensors.torch import load, save_file
 from mars_map.encoders.minilm import MiniLM
 from mars_map.encoders.network import (
     CompactNetwork,
-    ImageTower,
     NetworkConfig,
+    Tower,
     grey_layers,
 )
 from mars_map.encoders.pictures import picture_windows
@@ -124,7 +124,7 @@ class CompactImageEncoder:
 
 
 @torch.inference_mode()
-def tower_vectors(tower: ImageTower, windows: Windows) -> NDArray[np.float32]:
+def tower_vectors(tower: Tower, windows: Windows) -> NDArray[np.float32]:
     """Return the unit vectors of windows by a tower that is ready for use, (n, dim) float32."""
     parts = [np.zeros((0, tower.dim), np.float32)]
     device = next(tower.parameters()).device
@@ -135,7 +135,7 @@ def tower_vectors(tower: ImageTower, windows: Windows) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def tower_inputs(tower: ImageTower, windows: Windows) -> tuple[torch.Tensor, torch.Tensor]:
+def tower_inputs(tower: Tower, windows: Windows) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the layers and the told facts that a tower takes, on its device."""
     device = next(tower.parameters()).device
     image, elevation, surface = (torch.from_numpy(values).to(device) for values in windows)

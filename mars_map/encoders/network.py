@@ -5,6 +5,7 @@ and relief, and is told the width on the ground of each window.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,8 +18,9 @@ CHANNELS = 6
 """Layers that `window_layers` makes of a window."""
 SURFACE = 2
 """Facts about the surface that the tower is told: thermal inertia and albedo."""
-CONTRAST, FIRST_RELIEF = 1, 3
-"""Numbers of the layer of local contrast, and of the first of those made of elevations."""
+CONTRAST, COLOUR, FIRST_RELIEF = 1, 2, 3
+"""Numbers of the layers of local contrast and of colour, and of the first of those made of
+elevations."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class NetworkConfig:
     """Width of the text head's residual branch."""
     windows: WindowSpec = field(default_factory=WindowSpec)
     """The windows that it was trained on."""
+    towers: int = 1
+    """Image towers that look at the same windows and are joined."""
 
 
 def window_layers(
@@ -185,6 +189,37 @@ class ImageTower(nn.Module):
         return layers.unflatten(0, (n, scales))
 
 
+class JoinedTowers(nn.Module):
+    """Several image towers, each with its own look at the same windows, and one vector of them."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.towers = nn.ModuleList(ImageTower(config) for _ in range(config.towers))
+        self.join = nn.Linear(config.towers * config.dim, config.dim, bias=False)
+        first = self.towers[0]
+        self.dim, self.n_told, self.widths_km = first.dim, first.n_told, first.widths_km
+        self.layers_of, self.told_of = first.layers_of, first.told_of
+
+    def take(self, towers: Sequence["ImageTower"], join: torch.Tensor) -> None:
+        """Take the weights of towers, and of the map (dim, towers * dim) that joins them."""
+        for mine, given in zip(self.towers, towers, strict=True):
+            mine.load_state_dict(given.state_dict())
+        self.join.weight.data.copy_(join)
+
+    def forward(
+        self, layers: torch.Tensor, told: torch.Tensor, seen: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return (n, dim) of length 1, as `ImageTower` does."""
+        beside = torch.cat([tower(layers, told, seen) for tower in self.towers], 1)
+        # In full: at half the digits this last step would lose more than the towers do.
+        with torch.autocast(layers.device.type, enabled=False):
+            return F.normalize(self.join(beside.float()), dim=1)
+
+
+Tower = ImageTower | JoinedTowers
+"""What turns windows into vectors."""
+
+
 class TextHead(nn.Module):
     """A sentence vector to a unit vector of the shared space: linear, and a residual branch."""
 
@@ -211,7 +246,7 @@ class CompactNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.image = ImageTower(config)
+        self.image: Tower = ImageTower(config) if config.towers == 1 else JoinedTowers(config)
         self.text = TextHead(config)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.bias = nn.Parameter(torch.tensor(-4.0))

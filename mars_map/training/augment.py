@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from mars_map.encoders.network import FIRST_RELIEF, grey_layers
+from mars_map.encoders.network import COLOUR, FIRST_RELIEF, grey_layers
 from mars_map.encoders.windows import Windows
 
 
@@ -19,6 +19,11 @@ class Augmentation:
     """Most that a window is enlarged, as a share; the part shown is anywhere in the window."""
     exposure: float = 0.1
     """Spread of the factor on brightness."""
+    tones: float = 0.25
+    """Spread of the factor (of its logarithm) and of the shift on each input layer, whose own
+    spread is about one: regions differ in dust, haze and season, and landforms do not."""
+    no_colour: float = 0.5
+    """Share shown without colour, by which regions are told more surely than landforms."""
     no_relief: float = 0.08
     """Share shown without relief."""
     no_picture: float = 0.08
@@ -77,6 +82,15 @@ def turn_and_enlarge(
     return stack[:, :, :2], stack[:, :, 2]
 
 
+def change_tones(
+    layers: torch.Tensor, how: Augmentation, random: np.random.Generator
+) -> torch.Tensor:
+    """Return layers (n, s, CHANNELS, p, p), each of each view stronger or weaker, and shifted."""
+    shape = (2, len(layers), 1, layers.shape[2], 1, 1)
+    factor, shift = torch.from_numpy(how.tones * random.standard_normal(shape)).to(layers)
+    return torch.addcmul(shift, layers, factor.exp())
+
+
 def take_away(
     layers: torch.Tensor,
     told: torch.Tensor,
@@ -84,7 +98,7 @@ def take_away(
     how: Augmentation,
     random: np.random.Generator,
 ) -> torch.Tensor:
-    """Take relief, picture, told facts or windows away from some views; return what is still seen.
+    """Take colour, relief, picture, told facts or windows from some views; return what is seen.
 
     layers: (n, s, CHANNELS, p, p) and told: (n, s + SURFACE), altered in place; seen: (n, s) bool,
     windows that are there.
@@ -98,6 +112,7 @@ def take_away(
     first, second = how.no_relief, how.no_relief + how.no_picture
     layers[chance < first, :, FIRST_RELIEF:] = 0.0
     layers[(chance >= first) & (chance < second), :, :FIRST_RELIEF] = 0.0
+    layers[draw((n,)) < how.no_colour, :, COLOUR] = 0.0
     grey = (chance >= second) & (chance < second + how.grey)
     layers[grey] = grey_layers(layers[grey])
     seen = seen & (draw((n, scales)) >= how.no_window)

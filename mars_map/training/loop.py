@@ -1,4 +1,4 @@
-"""The training of the compact encoder: image-text contrast, and self-supervision.
+"""The training of one image tower: image-text contrast, and self-supervision.
 
 A step takes a batch of tiles, some of them seen twice, each time another way (turned, mirrored,
 enlarged, without relief, without some of its windows), and a draw of texts: one wording of every
@@ -10,8 +10,8 @@ landform in a random template, and sentences that state several facts. Four loss
 - SimCLR's NT-Xent (Chen et al. 2020, arXiv 2002.05709) between two views of the same tile, on a
   head of its own that is thrown away: what is the same ground should look alike.
 
-What is published is the moving average of the weights (Polyak and Juditsky 1992), which holds on
-unseen ground better than the last step's.
+What comes out is the moving average of the weights (Polyak and Juditsky 1992), which holds on
+unseen ground better than the last step's. `mars_map.training.team` makes an encoder of it.
 """
 
 import copy
@@ -27,28 +27,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from mars_map.build.windows import Progress
-from mars_map.encoders.compact import tower_inputs
 from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.precision import fast_precision
 from mars_map.errors import BuildError
 from mars_map.training.anchors import Anchors
-from mars_map.training.augment import Augmentation, hide_parts, take_away, turn_and_enlarge
+from mars_map.training.augment import Augmentation, change_tones, take_away, turn_and_enlarge
 from mars_map.training.checkpoint import load_checkpoint, read_notes, save_checkpoint
-from mars_map.training.data import TrainingData
-from mars_map.training.lessons import Lessons
+from mars_map.training.material import Material
 from mars_map.training.schedule import rate_share
-from mars_map.training.texts import TextBank
-from mars_map.training.words import teach_words
 
 Report = Callable[[dict[str, float]], None]
 """Called before each checkpoint with `step`, `steps`, learning `rate`, and the means since the last
 one of `text_loss` and `view_loss`."""
-
-
-VECTORS = 512
-"""Tiles that are embedded at a time."""
-LEAST_SHOWN = 0.25
-"""A window of which less may be seen is left out."""
 
 
 @dataclass(frozen=True)
@@ -93,31 +83,20 @@ class Trainer:
     """Trains one network on cached windows and labels; resumes from its last checkpoint."""
 
     def __init__(
-        self,
-        data: TrainingData,
-        shown: NDArray[np.bool_],
-        bank: TextBank,
-        network: NetworkConfig,
-        config: TrainingConfig,
+        self, material: Material, network: NetworkConfig, config: TrainingConfig, number: int = 0
     ) -> None:
-        """Take the data of all tiles, and what of them may be learned.
+        """Begin anew. number: of the network; one of another number starts and draws differently.
 
-        shown: (n_tiles, n_scales, parts, parts) bool, which parts of which windows may be seen; a
-        tile whose nearest window may not be seen whole takes no part.
+        Raises ValueError for a network of several towers, which are trained one by one.
         """
-        self.config, self.bank = config, bank
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        tiles = np.flatnonzero(shown[:, 0].all((1, 2)))
-        # Read once and in order: drawn from a file, tiles would come at the speed of the disk.
-        self.windows, self.shown = data.windows.take(tiles), shown[tiles]
-        self.usable = torch.from_numpy(self.shown.mean((2, 3)) >= LEAST_SHOWN)
-        self.lessons = Lessons(
-            data, tiles, bank, cells=config.cells, seed=config.seed, device=self.device
-        )
-        torch.manual_seed(config.seed)
+        if network.towers != 1:
+            raise ValueError("towers are trained one by one")
+        self.material, self.config, self.number = material, config, number
+        self.device, lessons = material.device, material.lessons
+        torch.manual_seed(config.seed + number)
         self.network = CompactNetwork(network).to(self.device, memory_format=torch.channels_last)
         self.projector = _projector(self.network).to(self.device)
-        self.anchors = Anchors(self.lessons.n_landforms, network.dim).to(self.device)
+        self.anchors = Anchors(lessons.n_landforms, network.dim).to(self.device)
         self.averaged = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
             _decay_groups([self.network, self.projector, self.anchors], config.weight_decay),
@@ -125,14 +104,11 @@ class Trainer:
         )
         self.step = 0
 
-    def run(
-        self, checkpoint: Path, report: Report, tick: Progress = lambda *_: None
-    ) -> CompactNetwork:
-        """Train to the last step, from the checkpoint where there is one; return the network.
+    def run(self, checkpoint: Path, report: Report, tick: Progress = lambda *_: None) -> None:
+        """Train to the last step, from the checkpoint where there is one: see `averaged`.
 
-        The network returned is the moving average, its words taught at last on what it makes of
-        the tiles, ready for use. tick: called after each step.
-        Raises BuildError where the checkpoint is of another training that is not done.
+        tick: called after each step. Raises BuildError where the checkpoint is of another training
+        that is not done.
         """
         self._resume(checkpoint)
         tick("training", self.step, self.config.steps)
@@ -157,27 +133,17 @@ class Trainer:
                     }
                 )
                 self._save(checkpoint)
-        teach_words(
-            self.averaged,
-            self.anchors,
-            torch.from_numpy(self._vectors(tick)).to(self.device),
-            self.lessons,
-            steps=self.config.word_steps,
-            noise=self.config.text_noise,
-            seed=self.config.seed,
-            tick=tick,
-        )
-        return self.averaged
 
     def _update(self) -> tuple[float, float]:
         # A generator a step: a resumed training draws what an unbroken one would have drawn.
-        random = np.random.default_rng((self.config.seed, self.step))
-        torch.manual_seed(self.config.seed + self.step)
+        random = np.random.default_rng((self.config.seed, self.number, self.step))
+        torch.manual_seed(self.config.seed + self.number * self.config.steps + self.step)
         share = rate_share(self.step, self.config.steps, self.config.warm_up)
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate * share
-        tiles = self.lessons.draw_tiles(random, self.config.batch)
-        texts = self.lessons.draw_texts(random, self.config.pairs)
+        lessons = self.material.lessons
+        tiles = lessons.draw_tiles(random, self.config.batch)
+        texts = lessons.draw_texts(random, self.config.pairs)
         again = tiles[: self.config.twice]
         views = np.concatenate([tiles, again])
         layers, told, seen = self._views(views, random)
@@ -185,10 +151,10 @@ class Trainer:
             features = self.network.image.features(layers, seen)
             images = self.network.image.embed(features, told).float()
             projected = self.projector(torch.cat([features[: len(again)], features[len(tiles) :]]))
-        words = self.network.text(self.lessons.sentences(texts, self.config.text_noise))
+        words = self.network.text(lessons.sentences(texts, self.config.text_noise))
         logits = self.network.logits(images, words), self.anchors(images)
-        text_loss = self.lessons.loss(*logits, views, texts)
-        word_loss = self.anchors.distance(words[: self.lessons.n_landforms])
+        text_loss = lessons.loss(*logits, views, texts)
+        word_loss = self.anchors.distance(words[: lessons.n_landforms])
         view_loss = self._view_loss(projected.float())
         loss = text_loss + word_loss + self.config.similarity * view_loss
         self.optimiser.zero_grad(set_to_none=True)
@@ -197,22 +163,6 @@ class Trainer:
         self.optimiser.step()
         self._average()
         return float(text_loss.detach()), float(view_loss.detach())
-
-    @torch.inference_mode()
-    def _vectors(self, tick: Progress) -> NDArray[np.float32]:
-        """What the averaged tower makes of every tile, of what may be seen of it, (n, dim)."""
-        tower, n = self.averaged.image, len(self.shown)
-        vectors = np.empty((n, tower.dim), np.float32)
-        for start in range(0, n, VECTORS):
-            part = slice(start, start + VECTORS)
-            windows = hide_parts(self.windows.take(part), self.shown[part])
-            layers, told = tower_inputs(tower, windows)
-            seen = self.usable[part].to(self.device)
-            told[:, : seen.shape[1]] *= seen
-            with fast_precision(self.device):
-                vectors[part] = tower(layers, told, seen).float().cpu().numpy()
-            tick("vectors", min(start + VECTORS, n), n)
-        return vectors
 
     def _view_loss(self, projected: torch.Tensor) -> torch.Tensor:
         """NT-Xent: of all other views in the batch, which is of the same tile?"""
@@ -226,12 +176,11 @@ class Trainer:
     def _views(
         self, tiles: NDArray, random: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        windows = hide_parts(self.windows.take(tiles), self.shown[tiles])
+        windows, seen = self.material.see(tiles)
         how, tower = self.config.augmentation, self.network.image
         image, elevation = turn_and_enlarge(windows, how, random, self.device)
-        layers = tower.layers_of(image, elevation)
+        layers = change_tones(tower.layers_of(image, elevation), how, random)
         told = tower.told_of(elevation, torch.from_numpy(windows.surface).to(self.device))
-        seen = self.usable[torch.from_numpy(tiles)].to(self.device)
         return layers, told, take_away(layers, told, seen, how, random)
 
     @torch.no_grad()
@@ -279,8 +228,8 @@ class Trainer:
 
     def _run_name(self) -> str:
         """What must be equal for a checkpoint to be of this training: settings, labels, words."""
-        settings = [asdict(self.config), asdict(self.network.config)]
-        return json.dumps([*settings, self.lessons.fingerprint()])
+        settings = [asdict(self.config), asdict(self.network.config), self.number]
+        return json.dumps([*settings, self.material.lessons.fingerprint()])
 
 
 def _projector(network: CompactNetwork) -> nn.Sequential:

@@ -12,19 +12,24 @@ from mars_map.build.embed import embed_windows
 from mars_map.build.inputs import Inputs
 from mars_map.build.windows import Progress
 from mars_map.encoders.compact import CompactImageEncoder, CompactTextEncoder, write_model
-from mars_map.encoders.network import NetworkConfig
+from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.planet.grid import Grid
 from mars_map.training.calibrate import write_calibration
 from mars_map.training.cells import CELLS, CellTruth
+from mars_map.training.curve import LOSSES_FILE, VALIDATION_FILE
 from mars_map.training.data import GRID, TrainingData, prepare_data
 from mars_map.training.figures import Judge, measure_cells, measure_figures
 from mars_map.training.history import append_row
-from mars_map.training.loop import Report, Trainer, TrainingConfig
+from mars_map.training.loop import Report, TrainingConfig
+from mars_map.training.material import Material
 from mars_map.training.split import Split
+from mars_map.training.team import train_network
 from mars_map.training.texts import TextBank
 
-MODEL_ID = "mars_map-compact-3"
+MODEL_ID = "mars_map-compact-4"
 """Name of the default model."""
+TOWERS = 3
+"""Image towers of the default model."""
 VALIDATE_EVERY = 200
 """Steps between two looks at the validation tiles."""
 
@@ -45,24 +50,24 @@ def train_default(
     work: folder for windows and checkpoint; a training that was cut short goes on from there.
     watch: told of each checkpoint, when losses.csv and validation.csv in `work` are up to date.
     """
-    network, config = network or NetworkConfig(), config or TrainingConfig()
+    network, config = network or NetworkConfig(towers=TOWERS), config or TrainingConfig()
     data = prepare_data(inputs, work, network, progress)
     split = Split.load()
     shown = split.shown_parts(GRID, network.windows.widths_km)
     bank = TextBank.make(data.glossary, data.labels[shown[:, 0].all((1, 2))], config.seed)
-    trainer = Trainer(data, shown, bank, network, config)
+    material = Material(data, shown, bank, cells=config.cells, seed=config.seed)
     judge = Judge.of(data, np.flatnonzero(split.validation_tiles(GRID)), config.seed)
 
-    def report(state: dict[str, float]) -> None:
-        append_row(work / "losses.csv", state)
-        if state["step"] % VALIDATE_EVERY == 0 or state["step"] == config.steps:
-            append_row(work / "validation.csv", {"step": state["step"], **judge(trainer.averaged)})
+    def report(state: dict[str, float], averaged: CompactNetwork) -> None:
+        append_row(work / LOSSES_FILE, state)
+        if state["step"] % VALIDATE_EVERY == 0 or state["step"] % config.steps == 0:
+            append_row(work / VALIDATION_FILE, {"step": state["step"], **judge(averaged)})
         watch(state)
 
-    trained = trainer.run(work / "checkpoint.safetensors", report, progress)
+    trained = train_network(material, network, config, work, report, progress)
     write_model(out, trained, model_id)
     figures = {
-        "trained_on_windows": trainer.usable.sum(0).tolist(),
+        "trained_on_windows": material.usable.sum(0).tolist(),
         "training": asdict(config),
         "test": _measure(inputs, data, out, split.test_tiles, progress),
         "validation": _measure(inputs, data, out, split.validation_tiles, progress),
