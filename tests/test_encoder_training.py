@@ -66,7 +66,9 @@ def test_what_is_taken_away_leaves_no_trace(tower):
     layers = torch.rand(n, 3, 6, 16, 16) + 0.5
     told, seen = torch.ones(n, 5), torch.ones(n, 3, dtype=bool)
     seen[:100, 2] = False
-    how = Augmentation(no_relief=0.2, no_picture=0.2, grey=0.2, no_window=0.3, told_noise=0.0)
+    how = Augmentation(
+        no_colour=0.5, no_relief=0.2, no_picture=0.2, grey=0.2, no_window=0.3, told_noise=0.0
+    )
     kept = take_away(layers, told, seen, how, np.random.default_rng(0))
     assert kept[:, 0].all() and not kept[:100, 2].any(), "nearest always, barred never"
     assert 0.6 < kept[100:, 1:].float().mean() < 0.8

@@ -167,7 +167,7 @@ def test_citations_name_the_result_the_index_and_the_method(planet_result):
 
 def test_the_projects_own_model_cites_its_data(planet_result):
     index = planet_result.index
-    card = replace(index.manifest.model, id="mars_map-compact-3")
+    card = replace(index.manifest.model, id="mars_map-compact-4")
     manifest = replace(index.manifest, model=card)
     ours = SimpleNamespace(manifest=manifest, digest=index.digest, n_tiles=index.n_tiles)
     result = SimpleNamespace(query=planet_result.query, hits=[1], index=ours)

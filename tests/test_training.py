@@ -241,7 +241,7 @@ def toy_config(steps: int) -> TrainingConfig:
         checkpoint_every=10,
         word_steps=60,
         # What a view does not show cannot be learned from it.
-        augmentation=Augmentation(tones=0.0, no_relief=0.0, no_picture=0.0, grey=0.0),
+        looks=(Augmentation(no_relief=0.0, no_picture=0.0, grey=0.0),),
     )
 
 

@@ -19,11 +19,11 @@ class Augmentation:
     """Most that a window is enlarged, as a share; the part shown is anywhere in the window."""
     exposure: float = 0.1
     """Spread of the factor on brightness."""
-    tones: float = 0.25
+    tones: float = 0.0
     """Spread of the factor (of its logarithm) and of the shift on each input layer, whose own
-    spread is about one: regions differ in dust, haze and season, and landforms do not."""
-    no_colour: float = 0.5
-    """Share shown without colour, by which regions are told more surely than landforms."""
+    spread is about one."""
+    no_colour: float = 0.0
+    """Share shown without colour."""
     no_relief: float = 0.08
     """Share shown without relief."""
     no_picture: float = 0.08
@@ -36,6 +36,11 @@ class Augmentation:
     """Spread of the noise on the told facts: a place should not be known by its exact height."""
     no_window: float = 0.15
     """Chance of each window but the nearest to be missing."""
+
+
+OTHER_TONES = Augmentation(tones=0.25, no_colour=0.5)
+"""Regions differ in dust, haze and season, and landforms do not; but dunes are dark, and canyons
+deep, so that what is learned from these views alone finds them less surely."""
 
 
 def hide_parts(windows: Windows, shown: NDArray[np.bool_]) -> Windows:

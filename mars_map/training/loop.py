@@ -17,7 +17,7 @@ unseen ground better than the last step's. `mars_map.training.team` makes an enc
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,13 @@ from mars_map.encoders.network import CompactNetwork, NetworkConfig
 from mars_map.encoders.precision import fast_precision
 from mars_map.errors import BuildError
 from mars_map.training.anchors import Anchors
-from mars_map.training.augment import Augmentation, change_tones, take_away, turn_and_enlarge
+from mars_map.training.augment import (
+    OTHER_TONES,
+    Augmentation,
+    change_tones,
+    take_away,
+    turn_and_enlarge,
+)
 from mars_map.training.checkpoint import load_checkpoint, read_notes, save_checkpoint
 from mars_map.training.material import Material
 from mars_map.training.schedule import rate_share
@@ -71,8 +77,9 @@ class TrainingConfig:
     """Of the self-supervised loss."""
     average: float = 0.997
     """Share of the moving average of the weights that each step keeps."""
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    """How views differ from their tile."""
+    looks: tuple[Augmentation, ...] = (Augmentation(), OTHER_TONES)
+    """How views differ from their tile: of the first tower, the second, and so on; the last is that
+    of all further towers."""
     checkpoint_every: int = 50
     """Steps between checkpoints."""
     seed: int = 20_260
@@ -92,6 +99,7 @@ class Trainer:
         if network.towers != 1:
             raise ValueError("towers are trained one by one")
         self.material, self.config, self.number = material, config, number
+        self.look = config.looks[min(number, len(config.looks) - 1)]
         self.device, lessons = material.device, material.lessons
         torch.manual_seed(config.seed + number)
         self.network = CompactNetwork(network).to(self.device, memory_format=torch.channels_last)
@@ -177,11 +185,11 @@ class Trainer:
         self, tiles: NDArray, random: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         windows, seen = self.material.see(tiles)
-        how, tower = self.config.augmentation, self.network.image
-        image, elevation = turn_and_enlarge(windows, how, random, self.device)
-        layers = change_tones(tower.layers_of(image, elevation), how, random)
+        tower = self.network.image
+        image, elevation = turn_and_enlarge(windows, self.look, random, self.device)
+        layers = change_tones(tower.layers_of(image, elevation), self.look, random)
         told = tower.told_of(elevation, torch.from_numpy(windows.surface).to(self.device))
-        return layers, told, take_away(layers, told, seen, how, random)
+        return layers, told, take_away(layers, told, seen, self.look, random)
 
     @torch.no_grad()
     def _average(self) -> None:

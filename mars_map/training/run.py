@@ -28,7 +28,7 @@ from mars_map.training.texts import TextBank
 
 MODEL_ID = "mars_map-compact-4"
 """Name of the default model."""
-TOWERS = 3
+TOWERS = 4
 """Image towers of the default model."""
 VALIDATE_EVERY = 200
 """Steps between two looks at the validation tiles."""
