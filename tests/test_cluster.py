@@ -150,9 +150,8 @@ def test_an_engine_answers_from_the_cluster(planet, spread):
 def test_workers_killed_in_mid_query_make_the_answer_late_not_wrong(
     planet, spread, cluster, vector, monkeypatch, killed
 ):
-    monkeypatch.setattr(
-        "mars_map.search.scattered.WORKERS_S", 60.0
-    )  # their nannies start them anew
+    # Their nannies start them anew.
+    monkeypatch.setattr("mars_map.search.scattered.WORKERS_S", 60.0)
     cluster.wait_for_workers(WORKERS, timeout=60)
     expected = score_all(planet, vector)
     with Client(cluster.scheduler_address, set_as_default=False) as client:

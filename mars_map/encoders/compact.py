@@ -195,9 +195,11 @@ def read_model(folder: Path) -> tuple[CompactNetwork, str, str]:
         spec = values.pop("windows")
         spec = WindowSpec(int(spec["pixels"]), tuple(float(w) for w in spec["widths_km"]))
         widths = tuple(int(w) for w in values.pop("widths"))
-        network = CompactNetwork(NetworkConfig(**values, widths=widths, windows=spec))
+        # Without memory: random weights, only to be written over, would cost a tenth of a second.
+        with torch.device("meta"):
+            network = CompactNetwork(NetworkConfig(**values, widths=widths, windows=spec))
         weights = {k: v.float() if v.is_floating_point() else v for k, v in load(content).items()}
-        network.load_state_dict(weights)
+        network.load_state_dict(weights, assign=True)
         return network.eval(), str(config["id"]), sha256
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(

@@ -106,6 +106,7 @@ class Trainer:
         self.projector = _projector(self.network).to(self.device)
         self.anchors = Anchors(lessons.n_landforms, network.dim).to(self.device)
         self.averaged = copy.deepcopy(self.network).eval()
+        """The moving average of the network: what a training is for."""
         self.optimiser = torch.optim.AdamW(
             _decay_groups([self.network, self.projector, self.anchors], config.weight_decay),
             lr=config.learning_rate,

@@ -78,6 +78,8 @@ def test_a_line_of_known_length_is_measured_and_stays(visit):
     page.wait_for_function("location.hash.includes('line=')")
     page.reload()
     expect(title).to_have_text(re.compile(r"Line [\d,]+ km"))
+    # Before the heights are there, a key has nothing to walk along.
+    expect(page.locator(".mm-facts")).to_contain_text("lowest")
     page.locator(".mm-chart").press("ArrowRight")
     expect(page.locator(".mm-facts")).to_contain_text("°")
     page.keyboard.press("Escape")
